@@ -1,0 +1,451 @@
+"""One SIP message: start line and header lines found at once, everything in them read when asked and kept.
+
+    buf         INVITE sip:... CRLF Via: ... CRLF From: ... CRLF CRLF body
+                ^0                  ^line_end     ^hdr_starts[1] ^     ^body_start
+                                    =hdr_starts[0]               hdr_starts[-1]
+
+Header lines are counted from 0; `hdr_ids[i]` names line i, `hdr_starts[i]` is where it begins.
+"""
+
+import re
+from enum import Enum
+from typing import Final, Literal
+
+from openserd.errors import SipError
+from openserd.parser import names
+from openserd.parser.cseq import CSeq, parse_cseq
+from openserd.parser.digest import Credentials, parse_credentials
+from openserd.parser.head import parse_start_line, split_head
+from openserd.parser.methods import method_mask
+from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
+from openserd.parser.numbers import read_number, read_seconds
+from openserd.parser.uri import parse_uri
+from openserd.parser.via import Via, all_vias, first_via
+
+#: One value of Route, Record-Route or Path; its `line`, `start` and `end` tell where it can be deleted.
+RouteValue = NameAddr
+
+MAX_FORWARDS_LIMIT: Final = 255
+MAX_LENGTH: Final = 2**31 - 1
+
+#: From and To as almost everyone writes them; group 1 is the tag.
+_QUICK_ADDRESS: Final = re.compile(
+    rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)<[^<>"\s]++>(?:;tag=([^\s;,"<>]++))?\r\n'
+)
+_QUICK_RURI: Final = re.compile(
+    rb"sips?+:(?:[A-Za-z0-9.+\-_*#]++@)?(?:[A-Za-z0-9.\-]++)(?::[1-9][0-9]{0,3})?(?:;[A-Za-z0-9.=\-;]*+)?"
+)
+_SPACE: Final = re.compile(rb"\s")
+_SINGLE: Final = (names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.MAX_FORWARDS)
+
+
+class _Unread(Enum):
+    UNREAD = 0
+
+
+_UNREAD: Final = _Unread.UNREAD
+_Lazy = Literal[_Unread.UNREAD]
+
+
+class Message:
+    """A request or a reply.
+
+    `buf` is the datagram without line breaks before the start line, with folds as spaces; every offset counts
+    in it.  Of a request `method` and `ruri` are as received; of a reply `status` and `reason`, its method is
+    `cseq.method`.  `start_error` is set on a request whose start line is broken but can be answered;
+    `validate_request` raises it.
+    """
+
+    __slots__ = (
+        "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_lines", "_max_forwards",
+        "_to", "_to_tag", "_via1", "_vias", "body_start", "buf", "hdr_ids", "hdr_starts", "is_request",
+        "line_end", "method", "reason", "ruri", "start_error", "status",
+    )  # fmt: skip
+
+    def __init__(self, buf: bytes) -> None:
+        """Finds the lines of `buf`; raises SipError when there is nothing to be routed or answered."""
+        self.buf, lines, self.hdr_starts = split_head(buf)
+        start_line = parse_start_line(lines.pop(0))
+        self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
+        spellings = names.SPELLINGS
+        self.hdr_ids: list[int] = [spellings[line.partition(b":")[0]] for line in lines]
+        self._lines = lines
+        self.line_end = self.hdr_starts[0]
+        self.body_start = self.hdr_starts[-1] + 2
+        self._via1: Via | None = None
+        self._vias: list[Via] | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+        self._cseq: CSeq | None = None
+        self._call_id: bytes | None = None
+        self._addresses: dict[int, list[NameAddr]] | None = None
+        self._from_tag: bytes | _Lazy | None = _UNREAD
+        self._to_tag: bytes | _Lazy | None = _UNREAD
+        self._max_forwards: int | _Lazy | None = _UNREAD
+        self._content_length: int | _Lazy | None = _UNREAD
+
+    # Header lines
+
+    def find(self, hid: int) -> int:
+        """The index of the first line of a header field, -1 when there is none."""
+        return self.hdr_ids.index(hid) if hid in self.hdr_ids else -1
+
+    def indexes(self, hid: int) -> list[int]:
+        """The indexes of all lines of a header field, in order."""
+        return [index for index, found in enumerate(self.hdr_ids) if found == hid]
+
+    def indexes_named(self, name: bytes) -> list[int]:
+        """As `indexes`, by name: in any case, compact equal to long, known to the server or not."""
+        hid = names.header_id(name)
+        if hid:
+            return self.indexes(hid)
+        wanted = name.strip(b" \t").lower()
+        return [index for index in self.indexes(names.OTHER) if self.name(index).lower() == wanted]
+
+    def name(self, index: int) -> bytes:
+        """The name of a header line as received; the whole line when it has no colon."""
+        return self._lines[index].partition(b":")[0].strip(b" \t\r\n")
+
+    def value(self, index: int) -> bytes:
+        """The value of a header line without white space at its ends; b"" when the line has no colon."""
+        return self._lines[index].partition(b":")[2].strip(b" \t\r\n")
+
+    def value_span(self, index: int) -> tuple[int, int]:
+        """The offsets of `value(index)`."""
+        line = self._lines[index]
+        inner = line.rstrip(b" \t\r\n")
+        colon = inner.find(b":") + 1 or len(inner)
+        start = self.hdr_starts[index]
+        return start + len(inner) - len(inner[colon:].lstrip(b" \t")), start + len(inner)
+
+    def line_span(self, index: int) -> tuple[int, int]:
+        """The offsets of a whole header line, its CRLF included."""
+        return self.hdr_starts[index], self.hdr_starts[index + 1]
+
+    def header(self, hid: int) -> bytes | None:
+        """The value of the first line of a header field, None when there is none."""
+        return self.value(self.hdr_ids.index(hid)) if hid in self.hdr_ids else None
+
+    def headers(self, hid: int) -> list[bytes]:
+        """The values of all lines of a header field, in order."""
+        return [self.value(index) for index, found in enumerate(self.hdr_ids) if found == hid]
+
+    @property
+    def bad_headers(self) -> int:
+        """How many header lines have no colon or a name that is no token; they are kept and passed on."""
+        others = self.indexes(names.OTHER)
+        return sum(b":" not in self._lines[i] or not names.is_header_name(self.name(i)) for i in others)
+
+    def removal_span(self, value: NameAddr | Via) -> tuple[int, int]:
+        """What to delete to take out one value: its whole line, or the value and the comma at its side."""
+        line_start, line_end = self.line_span(value.line)
+        first, last = self.value_span(value.line)
+        if value.end < last:
+            comma = self.buf.index(b",", value.end, line_end)
+            after = comma + 1
+            while self.buf[after] in b" \t":
+                after += 1
+            return value.start, after
+        if value.start > first:
+            return self.buf.rindex(b",", line_start, value.start), value.end
+        return line_start, line_end
+
+    # Fields every message has
+
+    @property
+    def via1(self) -> Via:
+        """The first Via; raises SipError when there is none or it is malformed."""
+        if self._via1 is None:
+            index = self._required(names.VIA)
+            self._via1 = first_via(self.buf, *self._content(index))
+            self._via1.line = index
+        return self._via1
+
+    def vias(self) -> list[Via]:
+        """All Via values over all lines, in order; raises SipError when one is malformed."""
+        if self._vias is None:
+            vias: list[Via] = []
+            for index in self.indexes(names.VIA):
+                found = all_vias(self.buf, *self._content(index))
+                for via in found:
+                    via.line = index
+                vias += found
+            self._vias = vias
+        return self._vias
+
+    @property
+    def from_(self) -> NameAddr:
+        """The From address; raises SipError when absent or malformed."""
+        if self._from is None:
+            self._from = self._one_address(names.FROM)
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        """The To address; raises SipError when absent or malformed."""
+        if self._to is None:
+            self._to = self._one_address(names.TO)
+        return self._to
+
+    @property
+    def from_tag(self) -> bytes | None:
+        """The tag of From, None when it has none (RFC 2543); errors as `from_`."""
+        tag = self._from_tag
+        if tag is _UNREAD:
+            match = _QUICK_ADDRESS.fullmatch(self._lines[self._required(names.FROM)])
+            tag = self._from_tag = match[1] if match is not None else self.from_.tag
+        return tag
+
+    @property
+    def to_tag(self) -> bytes | None:
+        """The tag of To, None when it has none; errors as `to`."""
+        tag = self._to_tag
+        if tag is _UNREAD:
+            match = _QUICK_ADDRESS.fullmatch(self._lines[self._required(names.TO)])
+            tag = self._to_tag = match[1] if match is not None else self.to.tag
+        return tag
+
+    @property
+    def call_id(self) -> bytes:
+        """The Call-ID; raises SipError when absent, empty or with white space inside."""
+        if self._call_id is None:
+            index = self._required(names.CALL_ID)
+            value = self.value(index)
+            if not value or b" " in value or b"\t" in value:
+                raise SipError("Malformed Call-ID", self.value_span(index)[0])
+            self._call_id = value
+        return self._call_id
+
+    @property
+    def cseq(self) -> CSeq:
+        """The CSeq; raises SipError when absent, malformed or above 2**32-1."""
+        if self._cseq is None:
+            index = self._required(names.CSEQ)
+            self._cseq = parse_cseq(self.value(index), self.hdr_starts[index])
+        return self._cseq
+
+    # Addresses
+
+    def addresses(self, hid: int) -> list[NameAddr]:
+        """All addresses in the lines of a header field, in order; raises SipError when one is malformed."""
+        if hid not in self.hdr_ids:
+            return []
+        known = self._addresses
+        if known is None:
+            known = self._addresses = {}
+        if hid not in known:
+            known[hid] = self._read_addresses(hid)
+        return known[hid]
+
+    @property
+    def contact_star(self) -> bool:
+        """Whether Contact is the "*" that removes all bindings (RFC 3261 section 10.2.2)."""
+        return self.header(names.CONTACT) == b"*"
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """All Contact addresses, none for "*"; raises SipError when malformed or "*" is not alone."""
+        if names.CONTACT in self.hdr_ids and self.contact_star:
+            lines = self.indexes(names.CONTACT)
+            if len(lines) > 1:
+                raise SipError("Contact * is not alone", self.hdr_starts[lines[1]])
+            return []
+        return self.addresses(names.CONTACT)
+
+    @property
+    def routes(self) -> list[RouteValue]:
+        """All Route values, first hop first; raises SipError when malformed."""
+        return self.addresses(names.ROUTE)
+
+    @property
+    def record_routes(self) -> list[RouteValue]:
+        """All Record-Route values, top first; raises SipError when malformed."""
+        return self.addresses(names.RECORD_ROUTE)
+
+    @property
+    def paths(self) -> list[RouteValue]:
+        """All Path values, top first (RFC 3327); raises SipError when malformed."""
+        return self.addresses(names.PATH)
+
+    # Numbers, tokens, body
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Hops left, 0 to 255, None when absent; raises SipError when malformed."""
+        value = self._max_forwards
+        if value is _UNREAD:
+            value = self._max_forwards = self._read_max_forwards()
+        return value
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of body announced, None when absent; raises SipError when malformed or two lines disagree."""
+        value = self._content_length
+        if value is _UNREAD:
+            value = self._content_length = self._read_content_length()
+        return value
+
+    @property
+    def expires(self) -> int | None:
+        """Expires in seconds, at most 2**32-1; None when absent or no number (an absolute date, RFC 2543)."""
+        value = self.header(names.EXPIRES)
+        return None if value is None else read_seconds(value)
+
+    @property
+    def content_type(self) -> bytes | None:
+        """Content-Type as received, None when absent."""
+        return self.header(names.CONTENT_TYPE)
+
+    @property
+    def event(self) -> bytes | None:
+        """Event as received, with its parameters, None when absent (RFC 6665)."""
+        return self.header(names.EVENT)
+
+    def tokens(self, hid: int) -> list[bytes]:
+        """All tokens in the comma-separated lines of a header field, in order, as received."""
+        pieces = (piece.strip(b" \t") for value in self.headers(hid) for piece in value.split(b","))
+        return [piece for piece in pieces if piece]
+
+    @property
+    def supported(self) -> list[bytes]:
+        """Option tags of Supported."""
+        return self.tokens(names.SUPPORTED)
+
+    @property
+    def require(self) -> list[bytes]:
+        """Option tags of Require."""
+        return self.tokens(names.REQUIRE)
+
+    @property
+    def proxy_require(self) -> list[bytes]:
+        """Option tags of Proxy-Require."""
+        return self.tokens(names.PROXY_REQUIRE)
+
+    @property
+    def allow_methods(self) -> int | None:
+        """The bits (`parser.methods`) of all methods in Allow, None when the header field is absent."""
+        return method_mask(self.headers(names.ALLOW)) if names.ALLOW in self.hdr_ids else None
+
+    def credentials(self, hid: int) -> list[Credentials]:
+        """Credentials of every Authorization or Proxy-Authorization line; raises SipError when malformed."""
+        return [parse_credentials(self.value(i), self.value_span(i)[0]) for i in self.indexes(hid)]
+
+    @property
+    def body(self) -> bytes:
+        """The body, as long as Content-Length says, or all there is without one; errors as `check_length`."""
+        self.check_length()
+        length = self.content_length
+        return self.buf[self.body_start : None if length is None else self.body_start + length]
+
+    @property
+    def end(self) -> int:
+        """The offset after the message; bytes after it do not belong to it (RFC 3261 section 18.3)."""
+        length = self.content_length
+        return len(self.buf) if length is None else min(len(self.buf), self.body_start + length)
+
+    # Checks before routing
+
+    def check_length(self) -> None:
+        """Raises SipError when the datagram ends before the body that Content-Length announces."""
+        length = self.content_length
+        if length is not None and len(self.buf) - self.body_start < length:
+            raise SipError("Content-Length larger than the body", len(self.buf))
+
+    def check_ruri_scheme(self, routable: tuple[bytes, ...] = (b"sip", b"sips", b"tel")) -> None:
+        """Raises SipError 416 unless the scheme of the request URI is in `routable` (RFC 3261 16.3)."""
+        if self.ruri.partition(b":")[0].lower() not in routable:
+            raise SipError("Unsupported URI Scheme", len(self.method) + 1, 416)
+
+    def validate_request(self) -> None:
+        """Raises SipError for a request to be refused before routing (RFC 3261 8.1.1, 16.3 item 1, 18.3).
+
+        The error's code is the reply it earns: 505 for another version of SIP, otherwise 400.
+        """
+        if self.start_error is not None:
+            raise self.start_error
+        self._check_fields()
+        if self.cseq.method != self.method:
+            raise SipError("CSeq names another method", self.hdr_starts[self.find(names.CSEQ)])
+        if _QUICK_RURI.fullmatch(self.ruri) is None:
+            self._check_ruri()
+
+    def validate_reply(self) -> None:
+        """Raises SipError for a reply to be dropped (RFC 3261 sections 8.1.3.3, 16.7 and 18.1.2)."""
+        self._check_fields()
+
+    def _check_fields(self) -> None:
+        """Fields present, not repeated, well-formed, and the body complete."""
+        ids = self.hdr_ids
+        if len(set(ids)) != len(ids):
+            self._check_single()
+        _ = self.via1, self.from_tag, self.to_tag, self.call_id, self.cseq, self.max_forwards
+        self.check_length()
+
+    def _check_single(self) -> None:
+        """Raises SipError at the second line of a field that may occur once."""
+        ids = self.hdr_ids
+        for hid in _SINGLE:
+            if ids.count(hid) > 1:
+                second = self.indexes(hid)[1]
+                raise SipError(f"Repeated {names.CANONICAL[hid].decode()}", self.hdr_starts[second])
+
+    def _check_ruri(self) -> None:
+        """Raises SipError for a malformed request URI or one with a header part (RFC 3261 section 19.1.1)."""
+        offset = len(self.method) + 1
+        if _SPACE.search(self.ruri) or self.ruri[:1] == b"<":
+            raise SipError("Malformed Request-URI", offset)
+        uri = parse_uri(self.ruri, offset)
+        if uri.headers:
+            raise SipError("Request-URI with a header part", offset)
+
+    # Reading
+
+    def _required(self, hid: int) -> int:
+        """The index of the first line of a header field; raises SipError when there is none."""
+        try:
+            return self.hdr_ids.index(hid)
+        except ValueError:
+            raise SipError(f"Missing {names.CANONICAL[hid].decode()}", self.hdr_starts[-1]) from None
+
+    def _content(self, index: int) -> tuple[int, int]:
+        """The offsets of all that follows the colon of a header line, white space included."""
+        starts = self.hdr_starts
+        start = starts[index]
+        return self.buf.index(b":", start) + 1, starts[index + 1] - 2
+
+    def _one_address(self, hid: int) -> NameAddr:
+        index = self._required(hid)
+        address = one_address(self.buf, *self._content(index))
+        address.line = index
+        return address
+
+    def _read_addresses(self, hid: int) -> list[NameAddr]:
+        addresses: list[NameAddr] = []
+        for index in self.indexes(hid):
+            found = all_addresses(self.buf, *self._content(index))
+            for address in found:
+                address.line = index
+            addresses += found
+        return addresses
+
+    def _read_max_forwards(self) -> int | None:
+        if names.MAX_FORWARDS not in self.hdr_ids:
+            return None
+        index = self.hdr_ids.index(names.MAX_FORWARDS)
+        hops = read_number(self.value(index), MAX_FORWARDS_LIMIT)
+        if hops is None:
+            raise SipError("Malformed Max-Forwards", self.hdr_starts[index])
+        return hops
+
+    def _read_content_length(self) -> int | None:
+        if names.CONTENT_LENGTH not in self.hdr_ids:
+            return None
+        index = self.hdr_ids.index(names.CONTENT_LENGTH)
+        length = read_number(self.value(index), MAX_LENGTH)
+        if length is None:
+            raise SipError("Malformed Content-Length", self.hdr_starts[index])
+        if self.hdr_ids.count(names.CONTENT_LENGTH) > 1:
+            for other in self.indexes(names.CONTENT_LENGTH):
+                if read_number(self.value(other), MAX_LENGTH) != length:
+                    raise SipError("Content-Length fields disagree", self.hdr_starts[other])
+        return length
