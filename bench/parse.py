@@ -85,9 +85,7 @@ def best_us(work: Callable[[bytes], Message], buf: bytes, repeats: int) -> float
 def main() -> None:
     """Prints the table; the mean is over the five kinds of message."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    rows = [
-        [best_us(work, buf, repeats) for work in (Message, proxy_needs, validated)] for _, buf in MESSAGES
-    ]
+    rows = [[best_us(work, buf, repeats) for work in (Message, proxy_needs, validated)] for _, buf in MESSAGES]
     print(f"{'us':10} {'bytes':>6} {'headers':>8} {'split':>7} {'proxy':>7} {'checked':>8}")
     for (name, buf), row in zip(MESSAGES, rows, strict=True):
         count = len(Message(buf).hdr_ids)

@@ -32,6 +32,8 @@ MAX_LENGTH: Final = 2**31 - 1
 _QUICK_ADDRESS: Final = re.compile(
     rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)<[^<>"\s]++>(?:;tag=([^\s;,"<>]++))?\r\n'
 )
+_QUICK_CSEQ: Final = re.compile(rb"[^:]++:[ \t]*+([0-9]{1,9}+)[ \t]++([A-Z]++)\r\n")
+_QUICK_CALL_ID: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n")
 _QUICK_RURI: Final = re.compile(
     rb"sips?+:(?:[A-Za-z0-9.+\-_*#]++@)?(?:[A-Za-z0-9.\-]++)(?::[1-9][0-9]{0,3})?(?:;[A-Za-z0-9.=\-;]*+)?"
 )
@@ -85,6 +87,11 @@ class Message:
         self._content_length: int | _Lazy | None = _UNREAD
 
     # Header lines
+
+    @property
+    def lines(self) -> list[bytes]:
+        """All header lines, each with its CRLF."""
+        return self._lines
 
     def find(self, hid: int) -> int:
         """The index of the first line of a header field, -1 when there is none."""
@@ -378,8 +385,29 @@ class Message:
         ids = self.hdr_ids
         if len(set(ids)) != len(ids):
             self._check_single()
+        self._read_usual()
         _ = self.via1, self.from_tag, self.to_tag, self.call_id, self.cseq, self.max_forwards
         self.check_length()
+
+    def _read_usual(self) -> None:
+        """Reads what every message has in the form that almost every message has it in, all at once (9 -> 5 us).
+
+        Whatever is missing or unusual stays unread: its own property finds the words for it.
+        """
+        ids, lines = self.hdr_ids, self._lines
+        try:
+            from_line, to_line = lines[ids.index(names.FROM)], lines[ids.index(names.TO)]
+            cseq_line, call_id_line = lines[ids.index(names.CSEQ)], lines[ids.index(names.CALL_ID)]
+        except ValueError:
+            return
+        if (match := _QUICK_ADDRESS.fullmatch(from_line)) is not None:
+            self._from_tag = match[1]
+        if (match := _QUICK_ADDRESS.fullmatch(to_line)) is not None:
+            self._to_tag = match[1]
+        if (match := _QUICK_CSEQ.fullmatch(cseq_line)) is not None:
+            self._cseq = CSeq(int(match[1]), match[2])
+        if (match := _QUICK_CALL_ID.fullmatch(call_id_line)) is not None:
+            self._call_id = match[1]
 
     def _check_single(self) -> None:
         """Raises SipError at the second line of a field that may occur once."""

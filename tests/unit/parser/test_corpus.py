@@ -28,16 +28,12 @@ def test_torture_message_has_the_outcome_of_its_table(name, step, code, reason):
 
 def test_every_torture_message_is_in_the_table():
     listed = {name for name, _, _, _ in EXPECTED}
-    assert listed == {
-        str(path.relative_to(ROOT)) for folder in ("rfc4475", "rfc5118") for path in files(folder)
-    }
+    assert listed == {str(path.relative_to(ROOT)) for folder in ("rfc4475", "rfc5118") for path in files(folder)}
 
 
 @pytest.mark.parametrize("folder", ["rfc4475", "rfc5118"])
 def test_valid_torture_messages_are_accepted_and_refusals_are_of_invalid_ones(folder):
-    accepted = {
-        row["message"] for row in rows(ROOT / folder / "expected.tsv") if row["refused by"] == "accept"
-    }
+    accepted = {row["message"] for row in rows(ROOT / folder / "expected.tsv") if row["refused by"] == "accept"}
     for row in rows(ROOT / folder / "index.tsv"):
         if row["class"] == "valid" and row["name"] != "ipv6-in-sdp":
             assert f"{row['name']}.dat" in accepted

@@ -20,9 +20,7 @@ def test_number_and_method_are_read(value, number, method):
     assert repr(cseq) == f"CSeq({number}, {method!r})"
 
 
-@pytest.mark.parametrize(
-    "value", [b"", b"1", b"INVITE", b"1INVITE", b"-1 INVITE", b"1 INV ITE", b"1 (x)", b"0x1 A"]
-)
+@pytest.mark.parametrize("value", [b"", b"1", b"INVITE", b"1INVITE", b"-1 INVITE", b"1 INV ITE", b"1 (x)", b"0x1 A"])
 def test_malformed_value_is_refused(value):
     with pytest.raises(SipError, match="Malformed CSeq") as caught:
         parse_cseq(value, 40)

@@ -124,9 +124,7 @@ def answers(buf):
 def test_quick_and_careful_forms_give_the_same_answers(monkeypatch):
     rng = random.Random(3261)
     messages = SMALL + [mutate(rng.choice(SMALL), rng) for _ in range(3000)]
-    messages += [
-        rng.choice(SMALL).replace(b" SIP/2.0", b":%d SIP/2.0" % port) for port in (0, 1, 5060, 65536)
-    ]
+    messages += [rng.choice(SMALL).replace(b" SIP/2.0", b":%d SIP/2.0" % port) for port in (0, 1, 5060, 65536)]
     quick = [answers(buf) for buf in messages]
     monkeypatch.setattr(via, "_PLAIN", Never())
     monkeypatch.setattr(message, "_QUICK_ADDRESS", Never())

@@ -143,9 +143,7 @@ def test_removal_leaves_a_list_that_parses(which, removed):
     start, end = msg.removal_span(msg.routes[which])
     assert msg.buf[start:end] == removed
     rest = Message(msg.buf[:start] + msg.buf[end:])
-    assert [route.uri for route in rest.routes] == [
-        route.uri for i, route in enumerate(msg.routes) if i != which
-    ]
+    assert [route.uri for route in rest.routes] == [route.uri for i, route in enumerate(msg.routes) if i != which]
 
 
 def test_removal_of_the_first_via_leaves_the_second():
@@ -167,9 +165,7 @@ def test_numbers_tokens_and_body():
 
 def test_absent_fields_are_none():
     msg = Message(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n\r\nall of it")
-    assert (
-        msg.max_forwards is msg.content_length is msg.expires is msg.allow_methods is msg.content_type is None
-    )
+    assert msg.max_forwards is msg.content_length is msg.expires is msg.allow_methods is msg.content_type is None
     assert msg.body == b"all of it"
     assert msg.end == len(msg.buf)
     assert msg.contacts == msg.routes == []
@@ -204,9 +200,7 @@ def test_request_without_a_mandatory_field_is_refused(field):
     assert caught.value.code == 400
 
 
-@pytest.mark.parametrize(
-    "line", [b"From: <sip:x>", b"t: <sip:x>", b"i: z", b"CSeq: 1 INVITE", b"Max-Forwards: 70"]
-)
+@pytest.mark.parametrize("line", [b"From: <sip:x>", b"t: <sip:x>", b"i: z", b"CSeq: 1 INVITE", b"Max-Forwards: 70"])
 def test_repeated_single_field_is_refused_at_the_second(line):
     msg = edit(b"X-Odd:", line + b"\r\nX-Odd:")
     with pytest.raises(SipError, match="Repeated") as caught:

@@ -16,8 +16,5 @@ def test_methods_are_case_sensitive():
 
 
 def test_allow_lines_make_one_mask():
-    assert (
-        method_mask([b"INVITE, ACK", b" BYE ,,FOO"])
-        == methods.INVITE | methods.ACK | methods.BYE | methods.OTHER
-    )
+    assert method_mask([b"INVITE, ACK", b" BYE ,,FOO"]) == methods.INVITE | methods.ACK | methods.BYE | methods.OTHER
     assert method_mask([b""]) == method_mask([]) == 0

@@ -27,9 +27,7 @@ def test_no_text_is_no_parameter():
     assert parse_params(b"") == parse_params(b"  ") == []
 
 
-@pytest.mark.parametrize(
-    ("text", "offset"), [(b";;a", 5), (b";a;", 7), (b"a=1", 5), (b';a="x', 8), (b";a b", 7)]
-)
+@pytest.mark.parametrize(("text", "offset"), [(b";;a", 5), (b";a;", 7), (b"a=1", 5), (b';a="x', 8), (b";a b", 7)])
 def test_malformed_parameter_is_refused_at_its_offset(text, offset):
     with pytest.raises(SipError) as caught:
         parse_params(text, 5)

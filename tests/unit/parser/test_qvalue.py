@@ -17,9 +17,7 @@ def test_preference_is_read_in_thousandths(value, thousandths):
     assert parse_q(value) == thousandths
 
 
-@pytest.mark.parametrize(
-    "value", [b"", b".", b"2", b"1.001", b"1.5", b"0.1234", b"-1", b"a", b"0,5", b"10", b"0.5 "]
-)
+@pytest.mark.parametrize("value", [b"", b".", b"2", b"1.001", b"1.5", b"0.1234", b"-1", b"a", b"0,5", b"10", b"0.5 "])
 def test_malformed_preference_is_refused(value):
     with pytest.raises(SipError) as caught:
         parse_q(value, 9)

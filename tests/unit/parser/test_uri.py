@@ -35,14 +35,12 @@ user_text = st.text("aA%41;/+0-", min_size=1, max_size=8).map(str.encode)
 sip_uris = st.builds(
     lambda scheme, user, host, port, params, headers: scheme + b":" + user + host + port + params + headers,
     st.sampled_from([b"sip", b"sips", b"SIP"]),
-    st.one_of(
-        st.just(b""), user_text.map(lambda user: user + b"@"), user_text.map(lambda user: user + b":pw@")
-    ),
+    st.one_of(st.just(b""), user_text.map(lambda user: user + b"@"), user_text.map(lambda user: user + b":pw@")),
     st.sampled_from([b"a.example", b"A.Example", b"192.0.2.1", b"[2001:db8::1]"]),
     st.sampled_from([b"", b":5060", b":6000"]),
-    st.lists(
-        st.sampled_from([b";lr", b";transport=tcp", b";Transport=TCP", b";x=1", b";x=%31", b";maddr=h"])
-    ).map(b"".join),
+    st.lists(st.sampled_from([b";lr", b";transport=tcp", b";Transport=TCP", b";x=1", b";x=%31", b";maddr=h"])).map(
+        b"".join
+    ),
     st.sampled_from([b"", b"?a=1", b"?A=1&b=2", b"?b=2&a=1"]),
 )
 

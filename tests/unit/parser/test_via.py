@@ -30,9 +30,7 @@ def test_common_form_is_read():
 
 
 def test_offsets_span_the_parts():
-    text = (
-        b"  SIP/2.0/TCP [2001:db8::1]:5061;received=192.0.2.9;rport=77;branch=z9hG4bKx;i=3f  , SIP/2.0/UDP b"
-    )
+    text = b"  SIP/2.0/TCP [2001:db8::1]:5061;received=192.0.2.9;rport=77;branch=z9hG4bKx;i=3f  , SIP/2.0/UDP b"
     buf = b"Via:" + text
     one = first_via(buf, 4, len(buf))
     assert buf[one.start : one.end] == text.split(b",")[0].strip()
