@@ -1,0 +1,192 @@
+"""Records: a class whose annotated fields are at the same time its layout in bytes.
+
+    @dataclass(slots=True)
+    class Binding(Record):
+        expires: U32            # seconds since 1970
+        flags: U32
+        last_reply: Ref         # 0 none
+        contact: Bytes
+
+A record in bytes is little-endian and without padding:
+
+    fixed part    the fields of fixed width in the order they are declared, then a u32 length for each Bytes field
+    the bytes     of each Bytes field in the order they are declared
+
+`layout()` prints the map.  A Ref is a reference to a blob that the record owns: `refs` finds it in the packed bytes,
+so that the sweep of shared memory knows it is in use.  Records may follow each other without a separator.
+
+Measured (Debian's Python 3.11), 10 fields of which 3 are Bytes: pack 0.4 us, unpack 0.75 us.
+"""
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Self, get_type_hints
+
+LENGTH: Final = "I"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """How one field is stored: a code of `struct`, "" for bytes of any length."""
+
+    code: str
+    is_ref: bool = False
+
+
+U8 = Annotated[int, Field("B")]
+U16 = Annotated[int, Field("H")]
+U32 = Annotated[int, Field("I")]
+U64 = Annotated[int, Field("Q")]
+I32 = Annotated[int, Field("i")]
+I64 = Annotated[int, Field("q")]
+F64 = Annotated[float, Field("d")]
+Ref = Annotated[int, Field("I", is_ref=True)]
+Bytes = Annotated[bytes, Field("")]
+
+
+class Codec:
+    """What a record class has worked out about its layout, once.
+
+    `pack(record)` gives bytes and `unpack(cls, buf, offset)` a record and where it ends; both are written out for the
+    class, field by field, as `dataclass` does: 1.6 -> 0.4 us and 2.0 -> 0.75 us for ten fields, `bench/shm.py`.
+    """
+
+    __slots__ = ("fields", "fixed", "n_fixed", "names", "pack", "ref_struct", "struct", "unpack")
+
+    def __init__(self, fields: Sequence[tuple[str, Field]]) -> None:
+        self.fields: Final = tuple(fields)
+        self.fixed: Final = tuple((name, field) for name, field in fields if field.code)
+        self.names: Final = tuple(name for name, field in fields if not field.code)  #: the Bytes fields
+        self.n_fixed: Final = len(self.fixed)
+        codes = "".join(field.code for _, field in self.fixed)
+        self.struct: Final = struct.Struct("<" + codes + LENGTH * len(self.names))
+        self.ref_struct: Final = _ref_struct(self.fixed)
+        made: dict[str, Any] = {"pack_fixed": self.struct.pack, "unpack_fixed": self.struct.unpack_from}
+        made |= {"error": struct.error, "size": self.struct.size, "join": b"".join}
+        exec(self.source(), made)
+        self.pack: Final[Callable[[Any], bytes]] = made["pack"]
+        self.unpack: Final[Callable[[Any, bytes, int], tuple[Any, int]]] = made["unpack"]
+
+    def source(self) -> str:
+        """Python text of the two functions."""
+        lengths = [f"n_{name}" for name in self.names]
+        packed = [f"record.{name}" for name, _ in self.fixed] + [f"len(b_{name})" for name in self.names]
+        read = [f"v_{name}" for name, _ in self.fixed] + lengths
+        given = [f"v_{name}" if field.code else f"buf[s_{name}:e_{name}]" for name, field in self.fields]
+        lines = ["def pack(record):"]
+        lines += [f"    b_{name} = record.{name}" for name in self.names]
+        head = f"pack_fixed({', '.join(packed)})"
+        parts = "".join(f", b_{name}" for name in self.names)
+        lines += [f"    return join(({head}{parts}))" if self.names else f"    return {head}"]
+        lines += ["def unpack(cls, buf, offset):", f"    {', '.join(read)}, = unpack_fixed(buf, offset)"]
+        end = "offset + size"
+        for name in self.names:
+            lines += [f"    s_{name} = {end}", f"    e_{name} = s_{name} + n_{name}"]
+            end = f"e_{name}"
+        if self.names:
+            lines += [f"    if {end} > len(buf):", "        raise error(f'{cls.__name__}: bytes cut short')"]
+        lines += [f"    return cls({', '.join(given)}), {end}", ""]
+        return "\n".join(lines)
+
+
+class Record:
+    """Base of all records; a subclass is a dataclass whose fields have the types of this file."""
+
+    __slots__ = ()
+
+    _codec: ClassVar[Codec]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._codec = Codec(_fields(cls))
+
+    @property
+    def size(self) -> int:
+        """Length in bytes when packed."""
+        codec = self._codec
+        return codec.struct.size + sum(len(getattr(self, name)) for name in codec.names)
+
+    def pack(self) -> bytes:
+        """The record in bytes.  struct.error when a value does not fit its field."""
+        return self._codec.pack(self)
+
+    @classmethod
+    def unpack(cls, buf: bytes, offset: int = 0) -> Self:
+        """The record that begins at byte `offset`.  struct.error when `buf` is too short."""
+        record: Self = cls._codec.unpack(cls, buf, offset)[0]
+        return record
+
+    @classmethod
+    def unpack_from(cls, buf: bytes, offset: int = 0) -> tuple[Self, int]:
+        """The record that begins at byte `offset`, and the offset of the byte after it."""
+        return cls._codec.unpack(cls, buf, offset)
+
+    @classmethod
+    def pack_many(cls, records: Iterable[Self]) -> bytes:
+        """Records behind each other."""
+        return b"".join([record.pack() for record in records])
+
+    @classmethod
+    def unpack_many(cls, buf: bytes, offset: int = 0) -> list[Self]:
+        """All records from byte `offset` to the end."""
+        records = []
+        while offset < len(buf):
+            record, offset = cls.unpack_from(buf, offset)
+            records.append(record)
+        return records
+
+    @classmethod
+    def refs(cls, buf: bytes, offset: int = 0) -> list[int]:
+        """The blobs that the packed record at `offset` owns; without unpacking it."""
+        codec = cls._codec
+        if codec.ref_struct is None:
+            return []
+        return [ref for ref in codec.ref_struct.unpack_from(buf, offset) if ref]
+
+    @classmethod
+    def refs_many(cls, buf: bytes, offset: int = 0) -> list[int]:
+        """The blobs that all records from byte `offset` to the end own."""
+        codec = cls._codec
+        found: list[int] = []
+        while codec.ref_struct is not None and offset < len(buf):
+            found += cls.refs(buf, offset)
+            offset += codec.struct.size + sum(codec.struct.unpack_from(buf, offset)[codec.n_fixed :])
+        return found
+
+    @classmethod
+    def layout(cls) -> str:
+        """The byte map, one line a field: offset, width, name."""
+        rows = []
+        offset = 0
+        for name, field in cls._codec.fixed:
+            width = struct.calcsize("<" + field.code)
+            rows.append((str(offset), str(width), name + (" (blob)" if field.is_ref else "")))
+            offset += width
+        names = cls._codec.names
+        for name in names:
+            rows.append((str(offset), "4", f"length of {name}"))
+            offset += 4
+        rows += [(str(offset) if i == 0 else "", "n", name) for i, name in enumerate(names)]
+        return "\n".join(f"{start:>6}  {width:>5}  {name}" for start, width, name in rows)
+
+
+def _fields(cls: type) -> list[tuple[str, Field]]:
+    """(name, how it is stored) of each annotated field, base classes first.  TypeError for any other type."""
+    fields = []
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        if getattr(hint, "__origin__", None) is ClassVar:
+            continue
+        kinds = [kind for kind in getattr(hint, "__metadata__", ()) if isinstance(kind, Field)]
+        if len(kinds) != 1:
+            raise TypeError(f"{cls.__name__}.{name}: {hint} is no type of a record")
+        fields.append((name, kinds[0]))
+    return fields
+
+
+def _ref_struct(fixed: Sequence[tuple[str, Field]]) -> struct.Struct | None:
+    """A struct that reads the Ref fields and skips the others; None when there are none."""
+    if not any(field.is_ref for _, field in fixed):
+        return None
+    codes = [field.code if field.is_ref else f"{struct.calcsize('<' + field.code)}x" for _, field in fixed]
+    return struct.Struct("<" + "".join(codes))
