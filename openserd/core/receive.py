@@ -1,0 +1,107 @@
+"""One message in: from a datagram to the script and what follows.
+
+Parse, refuse what breaks the protocol, ask the modules that want it first, run the route (OpenSER: receive.c).  A
+broken message costs a counter and, where it can be answered, a reply; it never stops the worker.
+"""
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from openserd.core import routes
+from openserd.core.message import SipMsg
+from openserd.core.module import ERROR, ONREPLY, REQUEST
+from openserd.core.reply import forward_reply, reject
+from openserd.core.transport import Address, Listener
+from openserd.errors import SipError
+
+if TYPE_CHECKING:
+    from openserd.core.context import Core
+
+log = logging.getLogger("openserd")
+
+SHORTEST: Final = 32  #: bytes; anything below is a keep-alive (OpenSER: MIN_UDP_PACKET)
+
+
+class Receiver:
+    """What a worker does with each datagram."""
+
+    def __init__(self, core: "Core") -> None:
+        self.core = core
+        self.number = 0
+
+    def receive(self, buf: bytes, source: Address, listener: Listener) -> None:
+        """Handles one message completely."""
+        if len(buf) < SHORTEST:
+            return
+        self.number += 1
+        core = self.core
+        try:
+            msg = SipMsg(buf, source, listener, self.number)
+        except SipError as error:
+            is_reply = buf.startswith(b"SIP/")
+            (core.stats.err_replies if is_reply else core.stats.err_requests).bump()
+            log.info("dropped a %s from %s:%d: %s", "reply" if is_reply else "request", *source[:2], error)
+            return
+        if msg.is_request:
+            self.receive_request(msg)
+        else:
+            self.receive_reply(msg)
+
+    def receive_request(self, msg: SipMsg) -> None:
+        """Validates a request and runs the request route over it."""
+        core = self.core
+        core.stats.rcv_requests.bump()
+        try:
+            msg.validate_request()
+        except SipError as error:
+            self.refuse(msg, error)
+            return
+        for hook in core.request_in:
+            if not hook(msg):
+                core.stats.drop_requests.bump()
+                return
+        route = core.routes.request
+        if route is not None:
+            routes.run(route, msg, REQUEST)
+        if msg.error is not None and core.routes.error is not None:
+            routes.run(core.routes.error, msg, ERROR)
+        for after in core.request_out:
+            after(msg)
+
+    def refuse(self, msg: SipMsg, error: SipError) -> None:
+        """A request that breaks the protocol: the script's error route decides, or it is answered here."""
+        self.core.stats.err_requests.bump()
+        log.info("refused a request from %s:%d: %s", msg.source_host, msg.source_port, error)
+        msg.error = error
+        if self.core.routes.error is not None:
+            routes.run(self.core.routes.error, msg, ERROR)
+        else:
+            reject(self.core, msg, error)
+
+    def receive_reply(self, msg: SipMsg) -> None:
+        """Runs the unnumbered onreply_route, offers the reply to the transactions, else forwards it."""
+        core = self.core
+        core.stats.rcv_replies.bump()
+        try:
+            msg.validate_reply()
+            via = msg.via1
+            if core.params.check_via and not core.is_myself(via.host, via.port):
+                raise SipError("the top Via is not this server", via.start)
+            self.route_reply(msg)
+        except SipError as error:
+            core.stats.err_replies.bump()
+            log.info("dropped a reply from %s:%d: %s", msg.source_host, msg.source_port, error)
+
+    def route_reply(self, msg: SipMsg) -> None:
+        """What happens to a sound reply."""
+        core = self.core
+        if core.routes.reply is not None:
+            routes.run(core.routes.reply, msg, ONREPLY)
+            if msg.dropped and msg.status < 200:
+                core.stats.drop_replies.bump()
+                return
+        for hook in core.reply_in:
+            if hook(msg):
+                return
+        if not forward_reply(core, msg):
+            core.stats.drop_replies.bump()

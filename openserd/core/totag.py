@@ -1,0 +1,30 @@
+"""To tags of replies made here: the same for every reply to one request, different between requests.
+
+OpenSER: 32 hex digits that identify this server, a separator, 4 hex digits over the request's top Via.  Both halves of
+what a peer sees again (an ACK to a stateless reply) can be recognised without any state.
+"""
+
+import zlib
+from hashlib import md5
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from openserd.core.message import SipMsg
+
+
+class ToTags:
+    """The To tags of one signer (stateless or transaction replies) of one server."""
+
+    def __init__(self, seed: bytes, separator: bytes, addresses: list[bytes]) -> None:
+        digest = md5(b"|".join([seed, *addresses]), usedforsecurity=False).hexdigest()
+        self.prefix = digest.encode() + separator
+
+    def tag(self, msg: "SipMsg") -> bytes:
+        """The tag for replies to the request `msg`."""
+        via = msg.via1
+        text = b"%b:%d;%b" % (via.host, via.port, via.branch or msg.call_id)
+        return b"%b%08x" % (self.prefix, zlib.crc32(text))
+
+    def is_ours(self, tag: bytes | None) -> bool:
+        """Whether `tag` was made here."""
+        return tag is not None and tag.startswith(self.prefix)
