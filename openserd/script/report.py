@@ -1,0 +1,47 @@
+"""What was found out about a script while it is checked: errors and warnings, each with its place."""
+
+from typing import Final
+
+from openserd.errors import ConfigError
+from openserd.script.problems import ConfigErrors
+from openserd.script.source import Source
+from openserd.script.tree import Node
+
+CHECK: Final = 1  #: `-c` and loading
+STRICT: Final = 2  #: `-C`: the kinds of route from which blocks are reached, and more warnings
+
+
+class Report:
+    """Errors and warnings of one script; `level` says how much is looked at."""
+
+    def __init__(self, source: Source, level: int) -> None:
+        self.source = source
+        self.level = level
+        self.errors: list[ConfigError] = []
+        self.warnings: list[ConfigError] = []
+        self.unread = False  #: whether parts of the script could not be read
+
+    def error(self, message: str, node: Node, *, expected: str = "", hint: str = "") -> None:
+        """An error about `node`."""
+        self.error_at(message, node.start, node.end, expected=expected, hint=hint)
+
+    def error_at(self, message: str, start: int, end: int, *, expected: str = "", hint: str = "") -> None:
+        """An error about the text start..end."""
+        self.errors.append(self.source.error(message, start, end, expected=expected, hint=hint))
+
+    def raised(self, error: ConfigError, node: Node, *, hint: str = "") -> None:
+        """An error about `node` that came as an exception without a place."""
+        self.errors.append(self.source.placed(error, node.start, node.end, hint=hint))
+
+    def warn(self, message: str, node: Node, *, hint: str = "") -> None:
+        """A warning about `node`."""
+        self.warnings.append(self.source.error(message, node.start, node.end, hint=hint))
+
+    def line(self, node: Node) -> int:
+        """The line a node begins on."""
+        return self.source.line(node.start)
+
+    def finish(self) -> None:
+        """Raises ConfigErrors when there are errors."""
+        if self.errors:
+            raise ConfigErrors(self.errors)
