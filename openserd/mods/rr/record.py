@@ -1,0 +1,106 @@
+"""The Record-Route that this server adds, written when a request is sent (RFC 3261 section 16.6 item 4).
+
+    Record-Route: <sip:user@host:port;transport=tcp;r2=on;lr;ftag=tag;params>
+
+Where a request leaves by another listener than it came in by, there are two values, the outer one first: each
+side reaches the listener that it can see, and `r2=on` on both says that they belong together.
+"""
+
+from typing import Final
+
+from openserd.core.message import SipMsg
+from openserd.core.transport import Listener
+from openserd.parser.uri import parse_uri
+
+MAX_PARAMS: Final = 512  #: bytes that add_rr_param can add to one message (OpenSER: RR_PARAM_BUF_SIZE)
+
+
+class RecordRoute:
+    """A Record-Route as a lump: called with the listener that a request leaves by, it gives the header lines.
+
+    `user` ends with "@" or is empty; `tail` is what follows host and port; `params` can still grow; `arrived`
+    is the listener of the other side; `double` allows a second value.
+    """
+
+    __slots__ = ("arrived", "double", "params", "tail", "user")
+
+    def __init__(self, user: bytes, tail: bytes, params: bytes, arrived: Listener, double: bool) -> None:
+        self.user = user
+        self.tail = tail
+        self.params = params
+        self.arrived = arrived
+        self.double = double
+
+    def __call__(self, listener: Listener) -> bytes:
+        """The header lines of a request that leaves by `listener`."""
+        arrived = self.arrived
+        if listener is arrived or same_address(listener, arrived):
+            return self.line(listener, b"")
+        if not self.double:
+            return self.line(arrived, b"")
+        return self.line(listener, b";r2=on") + self.line(arrived, b";r2=on")
+
+    def line(self, listener: Listener, r2: bytes) -> bytes:
+        """One header line, for the side of `listener`."""
+        transport = b"" if listener.proto == "udp" else b";transport=%b" % listener.proto.encode()
+        return b"Record-Route: <sip:%b%b%b%b%b%b>\r\n" % (
+            self.user,
+            listener.sent_by,
+            transport,
+            r2,
+            self.tail,
+            self.params,
+        )
+
+
+class PresetRecordRoute(RecordRoute):
+    """A Record-Route whose host the script has given, in `tail`; the same whatever the listener."""
+
+    __slots__ = ()
+
+    def __call__(self, listener: Listener) -> bytes:
+        """The header line."""
+        return b"Record-Route: <sip:%b%b%b>\r\n" % (self.user, self.tail, self.params)
+
+
+def same_address(one: Listener, two: Listener) -> bool:
+    """Whether two listeners are the same address and transport."""
+    return one.address == two.address and one.proto == two.proto
+
+
+def find_record_route(msg: SipMsg) -> RecordRoute | None:
+    """The Record-Route that the message is going to get, None where there is none yet."""
+    for _, _, data in msg.lumps:
+        if isinstance(data, RecordRoute):
+            return data
+    return None
+
+
+def add_param(msg: SipMsg, text: bytes) -> bool:
+    """Adds parameters, with their ";", to the Record-Route there is or will be; False when too long."""
+    added = find_record_route(msg)
+    if len(added.params if added else msg.rr_params) + len(text) > MAX_PARAMS:
+        return False
+    if added is not None:
+        added.params += text
+    else:
+        msg.rr_params += text
+    return True
+
+
+def route_user(msg: SipMsg, ignored: bytes) -> bytes:
+    """The user of the request URI and an "@", b"" where it has none; the one as received goes first.
+
+    The user that marks foreign Routes is altered: it would make ours look foreign (OpenSER: ignore_user).
+    """
+    user = user_of(msg, msg.original_ruri) or user_of(msg, msg.ruri)
+    if not user:
+        return b""
+    if user == ignored:
+        user = (b"y" if user[:1] == b"x" else b"x") + user[1:]
+    return user + b"@"
+
+
+def user_of(msg: SipMsg, uri: bytes) -> bytes | None:
+    """The user part of a URI. Raises SipError."""
+    return msg.uri.user if uri == msg.ruri else parse_uri(uri).user
