@@ -1,0 +1,193 @@
+"""From the Contact header fields of a REGISTER to the bindings it asks for (RFC 3261 section 10.2.1)."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from openserd.core.avp import Name
+from openserd.core.transport import Listener
+from openserd.errors import SipError
+from openserd.mods.registrar.path import path_vector, received_of
+from openserd.mods.registrar.sockets import Sockets
+from openserd.parser import names
+from openserd.parser.methods import ALL_METHODS, method_mask
+from openserd.parser.numbers import MAX_SECONDS, read_seconds
+
+if TYPE_CHECKING:
+    from openserd.core.message import SipMsg
+    from openserd.mods.usrloc.binding import Binding
+    from openserd.parser.nameaddr import NameAddr
+
+MAX_CONTACT: Final = 255
+MAX_RECEIVED: Final = 255
+MAX_CALL_ID: Final = 255
+MAX_USER_AGENT: Final = 254
+UNREADABLE_EXPIRES: Final = 3600  #: seconds for an `expires` parameter that is no number
+NO_Q: Final = -1  #: q unspecified
+PAST: Final = 1  #: when a contact that is to be removed expires
+NO_USER_AGENT: Final = b"n/a"
+STAR: Final = b"*"
+
+
+class Terms:
+    """How long a binding lives and how it is preferred; 0 turns a limit off."""
+
+    __slots__ = ("default_expires", "default_q", "max_expires", "min_expires")
+
+    def __init__(
+        self, default_expires: int = 3600, min_expires: int = 60, max_expires: int = 0, default_q: int = NO_Q
+    ) -> None:
+        self.default_expires = default_expires
+        self.min_expires = min_expires
+        self.max_expires = max_expires
+        self.default_q = default_q
+
+    def expires_at(self, param: bytes | None, header: int | None, now: int) -> int:
+        """When a contact expires, PAST when it is to be removed: by its parameter, the Expires header field
+        or the default, brought within the limits.
+
+        OpenSER: too short a time is lengthened, where RFC 3261 section 10.3 item 7 also allows 423.
+        """
+        if param:
+            number = read_seconds(param)
+            seconds = UNREADABLE_EXPIRES if number is None else number
+            asked = True
+        else:
+            seconds = self.default_expires if header is None else header
+            asked = header is not None
+        if asked and not seconds:
+            return PAST
+        seconds = max(seconds, self.min_expires)
+        if self.max_expires:
+            seconds = min(seconds, self.max_expires)
+        return min(now + seconds, MAX_SECONDS) if seconds else PAST
+
+    def q(self, contact: "NameAddr") -> int:
+        """The q of a contact in thousandths, NO_Q when unspecified."""
+        if not contact.param(b"q"):
+            return self.default_q
+        try:
+            q = contact.q
+        except SipError:
+            raise SipError("Invalid q param in contact") from None
+        return self.default_q if q is None else q
+
+
+class ContactReader:
+    """Makes bindings, of usrloc's class `binding`, of a REGISTER's contacts.
+
+    `received_avp` names the AVP (and the mask of its classes) with the URI that the REGISTER came from;
+    `sock_flag`, a mask, lets the header field `sock_hdr_name` say which listener it came in by; `nat_bflag`
+    is set where the Path's `received` parameter is taken.
+    """
+
+    __slots__ = (
+        "binding", "nat_bflag", "path_use_received", "received_avp", "sock_flag", "sock_hdr_name", "sockets",
+        "terms", "use_path",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        binding: "type[Binding]",
+        terms: Terms,
+        sockets: Sockets,
+        *,
+        received_avp: tuple[Name, int] | None = None,
+        sock_flag: int = 0,
+        sock_hdr_name: bytes = b"",
+        use_path: bool = False,
+        path_use_received: bool = False,
+        nat_bflag: int = 0,
+    ) -> None:
+        self.binding = binding
+        self.terms = terms
+        self.sockets = sockets
+        self.received_avp = received_avp
+        self.sock_flag = sock_flag
+        self.sock_hdr_name = sock_hdr_name
+        self.use_path = use_path
+        self.path_use_received = path_use_received
+        self.nat_bflag = nat_bflag
+
+    def read(self, msg: "SipMsg", now: int, flags: int) -> "list[Binding]":
+        """The bindings that a REGISTER asks for, in its order, those to be removed with `expires` PAST.
+
+        `flags` are those of the bindings.  A contact named twice counts as the last one says.  SipError, its
+        reason as registrar answers it.
+        """
+        header = expires_header(msg)
+        contacts = contact_values(msg)
+        call_id = msg.call_id
+        if len(call_id) > MAX_CALL_ID:
+            raise SipError("Callid too long")
+        cseq = msg.cseq.number
+        user_agent = msg.header(names.USER_AGENT)
+        if not user_agent or len(user_agent) > MAX_USER_AGENT:
+            user_agent = NO_USER_AGENT
+        socket = self.sockets.text(self.listener(msg))
+        allowed = msg.allow_methods
+        cflags = msg.branch_flags
+        path = path_vector(msg) if self.use_path else b""
+        via_path = received_of(path) if path and self.path_use_received else b""
+        if via_path:
+            cflags |= self.nat_bflag
+        received = self.received(msg)
+        bindings: dict[bytes, Binding] = {}
+        for contact in contacts:
+            bindings[contact.uri] = self.binding(
+                self.terms.expires_at(contact.param(b"expires"), header, now), cseq, flags, cflags,
+                contact_methods(contact, allowed), now, self.terms.q(contact), contact.uri, call_id,
+                user_agent, socket, via_path or contact.param(b"received") or received, path,
+            )  # fmt: skip
+        check_lengths(bindings.values())
+        return list(bindings.values())
+
+    def received(self, msg: "SipMsg") -> bytes:
+        """What `received_avp` holds, b"" for nothing."""
+        if self.received_avp is None:
+            return b""
+        value = msg.avps.get(*self.received_avp)
+        return value if isinstance(value, bytes) else b""
+
+    def listener(self, msg: "SipMsg") -> Listener:
+        """The listener that the contact is to be reached by."""
+        if msg.flags & self.sock_flag:
+            for index in msg.indexes_named(self.sock_hdr_name):
+                return self.sockets.read(msg.value(index)) or msg.listener
+        return msg.listener
+
+
+def check_lengths(bindings: "Iterable[Binding]") -> None:
+    """SipError for a contact that is longer than the location table of a database could hold."""
+    for binding in bindings:
+        if len(binding.uri) > MAX_CONTACT or len(binding.received) > MAX_RECEIVED:
+            raise SipError("Contact/received too long")
+
+
+def contact_values(msg: "SipMsg") -> "list[NameAddr]":
+    """The contacts of a REGISTER, none for `*`, which has to be alone."""
+    try:
+        return msg.contacts
+    except SipError:
+        is_star = STAR in msg.headers(names.CONTACT)
+        reason = "* used in contact and more than 1 contact" if is_star else "Contact parse error"
+        raise SipError(reason) from None
+
+
+def expires_header(msg: "SipMsg") -> int | None:
+    """Expires in seconds; None when absent or, as RFC 2543 allowed, a date."""
+    if names.EXPIRES not in msg.hdr_ids:
+        return None
+    if not msg.header(names.EXPIRES):
+        raise SipError("Expires parse error")
+    return msg.expires
+
+
+def contact_methods(contact: "NameAddr", allowed: int | None) -> int:
+    """The methods a contact takes: its `methods` parameter, the Allow header field, or all there are."""
+    param = contact.param(b"methods")
+    if param is None:
+        return ALL_METHODS if allowed is None else allowed
+    mask = method_mask([param])
+    if not mask:
+        raise SipError("Message parse error")
+    return mask

@@ -1,0 +1,543 @@
+"""Calls through the transaction layer, in virtual time: what goes out for what comes in."""
+
+import pytest
+
+from openserd.core.destinations import Branch
+from openserd.mods.tm.store import Transaction
+from openserd.parser import names
+from openserd.parser.message import Message
+from openserd.shm.memory import SharedMemory
+from tests.unit.mods.tm.conftest import CALLEE, CALLER, SECOND_CALLEE, World
+
+
+def start(world: World, *more: str, method: str = "INVITE") -> list[Message]:
+    """Relays a call to bob (and to further URIs); the requests as sent, the caller's 100 checked and taken away."""
+    msg = world.request(method)
+    msg.branches += [Branch(uri.encode()) for uri in more]
+    assert world.tm.t_relay(msg) == 1
+    sent = world.take()
+    if method == "INVITE":
+        address, trying = sent.pop(0)
+        assert (address, trying.status, trying.reason) == (CALLER, 100, b"Giving a try")
+    return [message for _, message in sent]
+
+
+def statuses(world: World) -> list[int]:
+    """Status codes that have gone to the caller."""
+    return [message.status for message in world.take_to(CALLER)]
+
+
+def is_gone(world: World) -> bool:
+    """Whether nothing is left of any transaction, in table and memory."""
+    return not world.transactions() and not world.blobs()
+
+
+def test_a_call_is_relayed_and_its_record_goes_after_the_wait_timer(world: World) -> None:
+    [invite] = start(world)
+    assert invite.ruri == b"sip:bob@192.0.2.20"
+    assert [via.host for via in invite.vias()] == [b"192.0.2.1", b"192.0.2.10"]
+    assert world.reply(invite, 180)
+    assert world.reply(invite, 200)
+    replies = world.take_to(CALLER)
+    assert [reply.status for reply in replies] == [180, 200]
+    assert all(len(reply.vias()) == 1 for reply in replies)
+    world.advance(4_900)
+    assert world.transactions()
+    world.advance(200)
+    assert is_gone(world)
+
+
+def test_the_request_is_repeated_until_a_provisional_reply_then_no_more(world: World) -> None:
+    [invite] = start(world)
+    world.advance(3_600)  # 500, 1500, 3500
+    again = world.take()
+    assert [address for address, _ in again] == [CALLEE] * 3
+    assert all(message.buf == invite.buf for _, message in again)
+    world.reply(invite, 180)
+    world.take()
+    world.advance(10_000)
+    assert world.take() == []
+
+
+def test_no_reply_at_all_is_408_after_fr_timer(world: World) -> None:
+    start(world)
+    world.advance(29_900)
+    assert statuses(world) == []
+    world.advance(200)
+    assert statuses(world) == [408]
+
+
+def test_no_final_reply_is_408_after_fr_inv_timer_and_the_callee_is_cancelled(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.take()
+    world.advance(120_100)
+    sent = world.take()
+    assert [(address, m.method or m.status) for address, m in sent] == [(CALLEE, b"CANCEL"), (CALLER, 408)]
+
+
+def test_noisy_ctimer_0_drops_a_call_that_rings_too_long_without_a_word(memory: SharedMemory) -> None:
+    world = World(memory, noisy_ctimer=0)
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.take()
+    world.advance(120_100)
+    assert world.take() == []
+    assert is_gone(world)
+
+
+def test_a_repeated_cancel_gets_the_same_answer_and_sends_nothing_on(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.take()
+    world.tm.t_relay(world.request("CANCEL"))
+    first = world.take()
+    world.tm.t_relay(world.request("CANCEL"))
+    assert [m.buf for _, m in world.take()] == [m.buf for a, m in first if a == CALLER]
+
+
+def test_each_provisional_reply_starts_fr_inv_timer_anew(world: World) -> None:
+    [invite] = start(world)
+    for _ in range(3):
+        world.reply(invite, 180)
+        world.advance(100_000)
+    assert 408 not in statuses(world)
+
+
+def test_busy_goes_to_the_caller_and_is_acknowledged_to_the_callee(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 486)
+    sent = world.take()
+    assert [(address, m.method or m.status) for address, m in sent] == [(CALLEE, b"ACK"), (CALLER, 486)]
+    ack = sent[0][1]
+    assert ack.ruri == invite.ruri
+    assert ack.via1.branch == invite.via1.branch
+    assert len(ack.vias()) == 1
+    assert (ack.to_tag, ack.cseq.number, ack.cseq.method) == (b"b", 1, b"ACK")
+
+
+def test_the_callers_ack_ends_the_repetition_of_a_negative_reply(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 486)
+    world.take()
+    world.advance(1_600)
+    assert statuses(world) == [486, 486]
+    assert world.tm.t_relay(world.request("ACK", to_tag="b")) == 1
+    assert world.take() == []
+    world.advance(4_000)
+    assert statuses(world) == []
+    world.advance(1_200)
+    assert is_gone(world)
+
+
+def test_a_negative_reply_without_ack_is_given_up_after_fr_timer(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 486)
+    world.take()
+    world.advance(30_000)
+    assert statuses(world) == [486] * 9  # 0.5, 1.5, 3.5, then each 4 s
+    world.advance(5_200)
+    assert is_gone(world)
+
+
+def test_a_repeated_negative_reply_is_acknowledged_again_and_not_relayed(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 486)
+    first_ack = world.take()[0][1]
+    world.reply(invite, 486)
+    sent = world.take()
+    assert [(address, m.buf) for address, m in sent] == [(CALLEE, first_ack.buf)]
+
+
+def test_a_repeated_2xx_is_relayed_again(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 200)
+    world.reply(invite, 200)
+    assert statuses(world) == [200, 200]
+
+
+def test_a_repeated_invite_gets_the_last_reply_and_is_not_sent_on(world: World) -> None:
+    [invite] = start(world)
+    assert world.tm.t_relay(world.request()) == 0
+    assert [(a, m.status) for a, m in world.take()] == [(CALLER, 100)]
+    world.reply(invite, 180)
+    world.take()
+    assert world.tm.t_relay(world.request()) == 0
+    assert [(a, m.status) for a, m in world.take()] == [(CALLER, 180)]
+    assert len(world.transactions()) == 1
+
+
+def test_a_repeated_invite_after_2xx_is_swallowed(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 200)
+    world.take()
+    assert world.tm.t_relay(world.request()) == 0
+    assert world.take() == []
+
+
+def test_requests_other_than_invite_get_no_100_and_repeat_at_t2_after_a_provisional(world: World) -> None:
+    [bye] = start(world, method="BYE")
+    world.reply(bye, 100)
+    world.take()
+    world.advance(8_100)
+    assert [m.method for m in world.take_to(CALLEE)] == [b"BYE", b"BYE"]
+    world.reply(bye, 200)
+    assert statuses(world) == [200]
+    world.advance(10_000)
+    assert is_gone(world)
+
+
+def test_a_repeated_request_other_than_invite_gets_its_final_reply_again(world: World) -> None:
+    [bye] = start(world, method="BYE")
+    world.reply(bye, 200)
+    first = world.take_to(CALLER)[0]
+    assert world.tm.t_relay(world.request("BYE")) == 0
+    assert [m.buf for m in world.take_to(CALLER)] == [first.buf]
+
+
+def test_cancel_before_any_reply_answers_487_here_and_cancels_when_the_callee_rings(world: World) -> None:
+    [invite] = start(world)
+    assert world.tm.t_relay(world.request("CANCEL")) == 1
+    sent = world.take()
+    assert [(a, m.status, m.cseq.method) for a, m in sent] == [(CALLER, 487, b"INVITE"), (CALLER, 200, b"CANCEL")]
+    assert sent[1][1].reason == b"canceling"
+    assert sent[0][1].to_tag == sent[1][1].to_tag
+    world.reply(invite, 180)
+    assert [m.method for m in world.take_to(CALLEE)] == [b"CANCEL"]
+
+
+def test_cancel_after_ringing_goes_to_the_callee_whose_487_goes_to_the_caller(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.take()
+    cancel_reason = 'Reason: SIP;cause=200;text="elsewhere"\r\n'
+    assert world.tm.t_relay(world.request("CANCEL", extra=cancel_reason)) == 1
+    sent = dict(world.take())
+    cancel = sent[CALLEE]
+    assert (cancel.method, cancel.ruri, cancel.via1.branch) == (b"CANCEL", invite.ruri, invite.via1.branch)
+    assert (cancel.cseq.number, cancel.to_tag, cancel.header(names.REASON)) == (
+        1,
+        None,
+        b'SIP;cause=200;text="elsewhere"',
+    )
+    assert (sent[CALLER].status, sent[CALLER].cseq.method) == (200, b"CANCEL")
+    assert world.reply(cancel, 200)
+    assert world.take() == []
+    world.reply(invite, 487)
+    assert [(a, m.method or m.status) for a, m in world.take()] == [(CALLEE, b"ACK"), (CALLER, 487)]
+
+
+def test_cancel_is_repeated_until_it_is_answered(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.tm.t_relay(world.request("CANCEL"))
+    cancel = world.take_to(CALLEE)[0]
+    world.advance(3_600)
+    assert [m.buf for m in world.take_to(CALLEE)] == [cancel.buf] * 3
+    world.reply(cancel, 200)
+    world.advance(3_600)
+    assert world.take_to(CALLEE) == []
+
+
+def test_a_callee_that_never_answers_a_cancel_ends_the_call_with_487(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.tm.t_relay(world.request("CANCEL"))
+    world.take()
+    world.advance(30_100)
+    assert 487 in statuses(world)
+
+
+def test_cancel_that_crosses_the_200_changes_nothing(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.reply(invite, 200)
+    world.take()
+    assert world.tm.t_relay(world.request("CANCEL")) == 1
+    sent = world.take()
+    assert [(a, m.status, m.reason) for a, m in sent] == [(CALLER, 200, b"ok -- no more pending branches")]
+
+
+def test_a_200_that_crosses_the_cancel_still_reaches_the_caller(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.tm.t_relay(world.request("CANCEL"))
+    world.take()
+    world.reply(invite, 200)
+    assert statuses(world) == [200]
+
+
+def test_a_cancel_without_invite_is_relayed_like_any_request(world: World) -> None:
+    [cancel] = start(world, method="CANCEL")
+    assert cancel.method == b"CANCEL"
+
+
+def test_the_first_to_answer_has_the_call_and_the_others_are_cancelled(world: World) -> None:
+    first, second = start(world, "sip:bob@192.0.2.21")
+    assert first.via1.branch != second.via1.branch
+    world.reply(first, 180)
+    world.reply(second, 180)
+    world.take()
+    world.reply(second, 200)
+    sent = world.take()
+    assert [(a, m.method or m.status) for a, m in sent] == [(CALLER, 200), (CALLEE, b"CANCEL")]
+    world.reply(first, 487)
+    assert [(a, m.method) for a, m in world.take()] == [(CALLEE, b"ACK")]
+    world.advance(5_200)
+    assert is_gone(world)
+
+
+def test_both_answers_reach_the_caller_when_two_pick_up_at_once(world: World) -> None:
+    first, second = start(world, "sip:bob@192.0.2.21")
+    world.reply(first, 200, "one")
+    world.reply(second, 200, "two")
+    assert [m.to_tag for m in world.take_to(CALLER)] == [b"one", b"two"]
+
+
+def test_a_branch_without_reply_is_cancelled_once_it_rings_after_another_has_answered(world: World) -> None:
+    first, second = start(world, "sip:bob@192.0.2.21")
+    world.reply(second, 200)
+    world.take()
+    world.reply(first, 180)
+    assert [(a, m.method) for a, m in world.take()] == [(CALLEE, b"CANCEL")]
+
+
+@pytest.mark.parametrize(("one", "two", "chosen"), [(486, 404, 404), (603, 486, 486), (408, 500, 408), (302, 404, 302)])
+def test_the_lowest_negative_reply_goes_on_when_all_have_answered(
+    world: World, one: int, two: int, chosen: int
+) -> None:
+    first, second = start(world, "sip:bob@192.0.2.21")
+    world.reply(first, one)
+    assert statuses(world) == []
+    world.reply(second, two)
+    assert statuses(world) == [chosen]
+
+
+def test_487_goes_on_before_all_others_when_the_caller_has_cancelled(world: World) -> None:
+    first, second = start(world, "sip:bob@192.0.2.21")
+    world.reply(first, 180)
+    world.reply(second, 404)
+    world.tm.t_relay(world.request("CANCEL"))
+    world.take()
+    world.reply(first, 487)
+    assert statuses(world) == [487]
+
+
+def test_a_branch_that_times_out_counts_as_408(world: World) -> None:
+    first, _ = start(world, "sip:bob@192.0.2.21")
+    world.reply(first, 486)
+    world.advance(30_100)
+    assert statuses(world) == [408]
+
+
+def test_a_destination_that_the_system_refuses_counts_as_477(world: World) -> None:
+    world.wire.broken.add(SECOND_CALLEE)
+    msg = world.request()
+    msg.branches.append(Branch(b"sip:bob@192.0.2.21"))
+    assert world.tm.t_relay(msg) == 1
+    invite = world.take()[1][1]
+    world.reply(invite, 486)
+    assert statuses(world) == [477]
+
+
+def test_a_next_hop_that_cannot_be_found_is_answered(world: World) -> None:
+    assert world.tm.t_relay(world.request(uri="sip:bob@[::1]")) == 0
+    [reply] = world.take_to(CALLER)
+    assert (reply.status, reply.reason) == (477, b"Send failed (477/TM)")
+
+
+def test_flag_2_leaves_the_answer_to_the_script(world: World) -> None:
+    msg = world.request(uri="sip:bob@[::1]")
+    assert world.tm.t_relay(msg, 2) < 0
+    assert world.take() == []
+    assert msg.error is not None
+    assert msg.error.code == 477
+
+
+def test_flag_1_sends_no_100(world: World) -> None:
+    assert world.tm.t_relay(world.request(), 1) == 1
+    assert [m.method for _, m in world.take()] == [b"INVITE"]
+
+
+def test_a_destination_in_the_script_overrules_the_uri(world: World) -> None:
+    destination = world.tm.fix_relay("udp:192.0.2.99:5090")
+    assert world.tm.t_relay(world.request(), destination) == 1
+    assert world.take()[1][0] == ("192.0.2.99", 5090)
+
+
+def test_t_newtran_and_t_reply_answer_with_a_tag_that_stays(world: World) -> None:
+    msg = world.request()
+    assert world.tm.t_newtran(msg) == 1
+    assert world.tm.t_reply(msg, 180, b"Ringing") == 1
+    assert world.tm.t_reply(msg, 404, b"Not Found") == 1
+    ringing, missing = world.take_to(CALLER)
+    assert (ringing.status, missing.status) == (180, 404)
+    assert ringing.to_tag == missing.to_tag != None  # noqa: E711
+    assert world.tm.t_reply(msg, 500, b"Too late") == -1
+    assert world.tm.t_newtran(world.request()) == 0
+    assert statuses(world) == [404]
+
+
+def test_t_reply_makes_the_transaction_it_needs(world: World) -> None:
+    assert world.tm.t_reply(world.request("OPTIONS"), 200, b"OK") == 1
+    assert world.tm.t_reply(world.request("OPTIONS"), 200, b"OK") == 0
+    assert statuses(world) == [200, 200]
+    assert len(world.transactions()) == 1
+
+
+def test_t_relay_after_t_newtran_uses_its_transaction(world: World) -> None:
+    msg = world.request()
+    assert world.tm.t_newtran(msg) == 1
+    assert world.tm.t_relay(msg) == 1
+    assert [m.method or m.status for _, m in world.take()] == [100, b"INVITE"]
+    assert len(world.transactions()) == 1
+
+
+def test_t_newtran_that_is_never_answered_leaves_nothing(world: World) -> None:
+    world.tm.t_newtran(world.request("OPTIONS"))
+    world.advance(30_200)
+    assert is_gone(world)
+
+
+def test_t_release_lets_a_transaction_go_after_the_wait_timer(world: World) -> None:
+    msg = world.request("OPTIONS")
+    assert world.tm.t_release(msg) == -1
+    world.tm.t_newtran(msg)
+    assert world.tm.t_release(msg) == 1
+    world.advance(5_200)
+    assert is_gone(world)
+
+
+def test_t_retransmit_reply_sends_the_last_reply_again(world: World) -> None:
+    msg = world.request("OPTIONS")
+    assert world.tm.t_retransmit_reply(msg) == -1
+    world.tm.t_newtran(msg)
+    assert world.tm.t_retransmit_reply(msg) == -1
+    world.tm.t_reply(msg, 183, b"Session Progress")
+    assert world.tm.t_retransmit_reply(msg) == 1
+    assert statuses(world) == [183, 183]
+
+
+def test_t_check_trans_knows_what_belongs_together(world: World) -> None:
+    assert world.tm.t_check_trans(world.request()) == -1
+    [invite] = start(world)
+    assert world.tm.t_check_trans(world.request("CANCEL")) == 1
+    assert world.tm.t_check_trans(world.request("CANCEL", branch="z9hG4bKother")) == -1
+    assert world.tm.t_check_trans(world.request()) == 0
+    assert statuses(world) == [100]
+    world.reply(invite, 404)
+    assert world.tm.t_check_trans(world.request("ACK", to_tag="b")) == 1
+
+
+def test_an_ack_for_a_2xx_is_passed_on_without_state(world: World) -> None:
+    assert world.tm.t_relay(world.request("ACK", branch="z9hG4bKack", to_tag="b")) == 1
+    assert [(a, m.method) for a, m in world.take()] == [(CALLEE, b"ACK")]
+    assert not world.transactions()
+
+
+def test_requests_older_than_rfc_3261_find_their_transaction_by_their_fields(world: World) -> None:
+    assert world.tm.t_relay(world.request(branch="1")) == 1
+    world.take()
+    assert world.tm.t_relay(world.request(branch="1")) == 0
+    assert statuses(world) == [100]
+    assert world.tm.t_relay(world.request("CANCEL", branch="1")) == 1
+
+
+def test_two_requests_whose_branch_is_only_the_cookie_are_not_taken_for_one(world: World) -> None:
+    assert world.tm.t_relay(world.request("OPTIONS", branch="z9hG4bK", cseq=1)) == 1
+    assert world.tm.t_relay(world.request("OPTIONS", branch="z9hG4bK", cseq=2)) == 1
+    assert len(world.transactions()) == 2
+
+
+def test_a_reply_to_a_branch_that_is_not_ours_is_left_to_others(world: World) -> None:
+    [invite] = start(world)
+    stray = world.reply_to(invite, 200)
+    stray.via1.branch = b"z9hG4bK1.00000000.0"
+    assert not world.tm.on_reply_in(stray)
+    stray.via1.branch = b"z9hG4bKsomebody"
+    assert not world.tm.on_reply_in(stray)
+
+
+def test_a_reply_names_a_branch_that_does_not_exist(world: World) -> None:
+    [invite] = start(world)
+    stray = world.reply_to(invite, 200)
+    assert stray.via1.branch is not None
+    stray.via1.branch = stray.via1.branch[:-1] + b"7"
+    assert not world.tm.on_reply_in(stray)
+
+
+def test_a_full_table_refuses_new_calls_and_keeps_the_running_ones(memory: SharedMemory) -> None:
+    world = World(memory)
+    [first] = start(world)
+    results = [world.tm.t_relay(world.request(branch=f"z9hG4bK{n}")) for n in range(600)]
+    assert results[0] == 1
+    assert results[-1] == -1
+    msg = world.request(branch="z9hG4bKlast")
+    world.tm.t_relay(msg)
+    assert msg.error is not None
+    assert msg.error.code == 500
+    world.take()
+    assert world.reply(first, 200)
+    assert statuses(world) == [200]
+
+
+def test_statistics_count_what_happened(world: World) -> None:
+    first, second = start(world, "sip:bob@192.0.2.21")
+    world.reply(first, 180)
+    world.reply(first, 486)
+    world.reply(second, 603)
+    assert {
+        name: world.count(name)
+        for name in (
+            "UAS_transactions",
+            "UAC_transactions",
+            "received_replies",
+            "relayed_replies",
+            "4xx_transactions",
+            "inuse_transactions",
+            "local_replies",
+        )
+    } == {
+        "UAS_transactions": 1,
+        "UAC_transactions": 2,
+        "received_replies": 3,
+        "relayed_replies": 2,
+        "4xx_transactions": 1,
+        "inuse_transactions": 1,
+        "local_replies": 0,
+    }
+
+
+def test_syn_branch_0_puts_a_digest_into_the_branch_and_replies_still_match(memory: SharedMemory) -> None:
+    world = World(memory, syn_branch=0)
+    [invite] = start(world)
+    assert invite.via1.branch is not None
+    assert len(invite.via1.branch) > 40
+    assert world.reply(invite, 200)
+
+
+def test_timers_survive_the_wrap_of_the_clock(world: World) -> None:
+    world.clock = 2**32 - 700
+    world.tm.store.now = lambda: world.clock & 0xFFFFFFFF
+    start(world)
+    world.advance(1_600)
+    assert len(world.take_to(CALLEE)) == 2
+
+
+def test_a_process_that_has_not_seen_the_request_takes_the_reply(world: World) -> None:
+    [invite] = start(world)
+    world.core.process = 1
+    assert world.reply(invite, 180)
+    assert world.count("other_process_replies") == 1
+    world.tm.t_relay(world.request())
+    assert world.count("other_process_requests") == 1
+
+
+def test_the_refs_of_a_packed_transaction_are_all_its_blobs(world: World) -> None:
+    from openserd.mods.tm.record import payload_refs
+
+    [invite] = start(world)
+    world.reply(invite, 180)
+    [t] = world.transactions()
+    assert isinstance(t, Transaction)
+    assert sorted(payload_refs(t.pack())) == sorted([t.server.request, t.server.reply, t.branches[0].sent])
