@@ -1,0 +1,69 @@
+"""How a message finds its transaction.
+
+A request by a key made of what its sender repeats in a retransmission (RFC 3261 section 17.2.3): branch, sent-by and
+method, an ACK and a CANCEL asking for the INVITE's.  Senders older than RFC 3261 are matched by Call-ID, CSeq number,
+From tag and, as `ruri_matching` and `via1_matching` say, request URI and Via.
+
+A reply by the branch this server wrote (17.1.3): it holds the slot of the record, its label and the number of the
+branch, so that no search is needed.
+
+    z9hG4bK <slot, hex> . <label, 8 hex digits> [<MD5 when syn_branch=0>] . <branch, hex>
+"""
+
+import re
+from hashlib import md5
+from typing import Final, NamedTuple
+
+from openserd.core.message import SipMsg
+from openserd.parser.via import MAGIC_COOKIE
+
+_OWN_BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,8})\.([0-9a-f]{8})(?:[0-9a-f]{32})?\.([0-9a-f]{1,2})")
+
+LABEL_MASK: Final = 0xFFFFFFFF
+
+
+class OwnBranch(NamedTuple):
+    """What a branch written by this server says."""
+
+    slot: int
+    label: int
+    number: int
+
+
+def request_key(msg: SipMsg, method: bytes, ruri_matching: bool = True, via1_matching: bool = True) -> bytes:
+    """The key of the transaction of `method` that the request `msg` belongs to. Raises SipError."""
+    via = msg.via1
+    if via.has_rfc3261_branch and via.branch is not None:
+        return b"%b|%b|%b:%d" % (method, via.branch, via.host.lower(), via.port)
+    parts = [method, msg.call_id, b"%d" % msg.cseq.number, msg.from_tag or b""]
+    if ruri_matching:
+        parts.append(msg.original_ruri)
+    if via1_matching:
+        parts += [via.host.lower(), b"%d" % via.port, via.branch or b""]
+    return b"|".join(parts)
+
+
+def own_branch(branch: bytes | None) -> OwnBranch | None:
+    """What `branch` says when this server may have written it, else None."""
+    match = _OWN_BRANCH.fullmatch(branch) if branch is not None else None
+    return OwnBranch(int(match[1], 16), int(match[2], 16), int(match[3], 16)) if match else None
+
+
+def make_branch(slot: int, label: int, number: int, digest: bytes = b"") -> bytes:
+    """The branch of client transaction `number` of the record in `slot`."""
+    return b"%b%x.%08x%b.%x" % (MAGIC_COOKIE, slot, label, digest, number)
+
+
+def request_digest(msg: SipMsg) -> bytes:
+    """32 hex digits over what identifies a request (OpenSER: the branch with syn_branch=0)."""
+    via = msg.via1
+    parts = (
+        msg.from_tag or b"",
+        msg.to_tag or b"",
+        msg.call_id,
+        msg.original_ruri,
+        b"%d" % msg.cseq.number,
+        via.host,
+        b"%d" % via.port,
+    )
+    return md5(b"|".join(parts), usedforsecurity=False).hexdigest().encode()

@@ -1,0 +1,91 @@
+"""A transaction in shared memory: everything that any process needs to take its next step.
+
+One record of a table, its payload a `ServerRecord` followed by one `BranchRecord` for each client transaction.  The
+messages themselves lie in blobs that the records own (Ref).  Times are ticks: milliseconds of the monotonic clock
+modulo 2**32, 0 for a timer that does not run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from openserd.shm.record import U8, U16, U32, Bytes, Record, Ref
+
+# flags of a transaction
+CANCELLED: Final = 1  #: the caller has cancelled it: no new branches
+LOCAL_REPLY: Final = 2  #: the last reply sent was made here
+RPORT_FORCED: Final = 4  #: force_rport() was used on the request
+NOISY: Final = 8  #: a call that is never dropped silently (noisy_ctimer)
+
+# flags of a branch
+CANCEL_WANTED: Final = 1  #: send CANCEL as soon as a provisional reply allows it
+CANCEL_SENT: Final = 2
+LOCAL_STATUS: Final = 4  #: the status was made here (time-out, failed send, cancelled before any reply)
+GOT_REPLY: Final = 8  #: at least one reply was received
+
+
+@dataclass(slots=True)
+class ServerRecord(Record):
+    """The server transaction: how the request came, what was answered, what the script has armed.
+
+    `kind` 1 for INVITE.  `owner` is the row of the process that saw the request, `first_branch` the first branch of
+    the latest round of forwarding, `on_failure`, `on_reply`, `on_branch` the names of armed route blocks.
+    """
+
+    state: U8
+    kind: U8
+    flags: U16
+    status: U16
+    listener: U16
+    owner: U16
+    first_branch: U16
+    source_port: U16
+    reply_port: U16
+    msg_flags: U32
+    retransmit_at: U32  # timer G
+    interval: U32  # ms to the next retransmission of the reply
+    timeout_at: U32  # timer H; for a request without branches and reply: when it is given up
+    wait_at: U32  # when the record is removed
+    request: Ref  # the request as received
+    reply: Ref  # the last reply sent
+    avps: Ref
+    source_host: Bytes
+    reply_host: Bytes
+    to_tag: Bytes
+    on_failure: Bytes
+    on_reply: Bytes
+    on_branch: Bytes
+
+
+@dataclass(slots=True)
+class BranchRecord(Record):
+    """One client transaction: where the request went, what came back, which timers run."""
+
+    state: U8
+    flags: U8
+    listener: U16
+    port: U16
+    status: U16  # last status received, or made here; 0 none
+    branch_flags: U32
+    retransmit_at: U32  # timer A or E
+    interval: U32  # ms to the next retransmission
+    timeout_at: U32  # timer B, C or F
+    cancel_at: U32  # next retransmission of the CANCEL
+    cancel_interval: U32
+    sent: Ref  # the request as sent
+    cancel: Ref  # the CANCEL as sent
+    reply: Ref  # the final negative reply, as it would go on
+    ack: Ref  # the ACK to a negative reply, sent again when the reply is
+    host: Bytes
+    uri: Bytes
+
+    @property
+    def is_final(self) -> bool:
+        """Whether this branch has its final status."""
+        return self.status >= 200
+
+
+def payload_refs(payload: bytes) -> Iterable[int]:
+    """The blobs that a transaction's payload owns, for the sweep of shared memory."""
+    _, end = ServerRecord.unpack_from(payload)
+    return [*ServerRecord.refs(payload), *BranchRecord.refs_many(payload, end)]

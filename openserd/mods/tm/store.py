@@ -1,0 +1,182 @@
+"""Transactions in shared memory: found, loaded, changed and put back under the lock of their stripe.
+
+    store.lock(hash)
+    t = store.load(slot)            a copy: `Transaction`
+    ... machines and proxy core change the copy and note what is to be sent
+    store.save(t)                   published by one store; blobs no longer needed are freed after it
+    store.unlock(hash)
+    send what t.outgoing holds
+
+A process that dies before `save` leaves the transaction as it was; what it had put aside is found by the sweep.
+"""
+
+import secrets
+from typing import Final
+
+from openserd.core.context import Core
+from openserd.core.message import SipMsg
+from openserd.core.transport import Address
+from openserd.mods.tm.keys import LABEL_MASK
+from openserd.mods.tm.record import RPORT_FORCED, BranchRecord, ServerRecord, payload_refs
+from openserd.shm.blobs import Blobs
+from openserd.shm.deadlines import HALF, TICK_MASK, ticks
+
+Outgoing = tuple[int, Address, bytes]  #: listener index, destination, datagram
+
+LOAD: Final = 2  #: buckets per this many slots
+
+
+class Transaction:
+    """One transaction in hand.
+
+    `outgoing` is to be sent once the lock is released, `garbage` blobs to be freed once the change is saved,
+    `is_over` that the record is to be removed instead of saved.
+    """
+
+    __slots__ = ("branches", "garbage", "generation", "hash", "is_over", "outgoing", "server", "slot")
+
+    def __init__(
+        self, slot: int, generation: int, hash_: int, server: ServerRecord, branches: list[BranchRecord]
+    ) -> None:
+        self.slot = slot
+        self.generation = generation
+        self.hash = hash_
+        self.server = server
+        self.branches = branches
+        self.outgoing: list[Outgoing] = []
+        self.garbage: list[int] = []
+        self.is_over = False
+
+    @property
+    def is_invite(self) -> bool:
+        """Whether the request is an INVITE."""
+        return self.server.kind == 1
+
+    @property
+    def reply_address(self) -> Address:
+        """Where replies go."""
+        return self.server.reply_host.decode(), self.server.reply_port
+
+    def branch_address(self, branch: BranchRecord) -> Address:
+        """Where a branch was sent."""
+        return branch.host.decode(), branch.port
+
+    def pack(self) -> bytes:
+        """The record's payload."""
+        return self.server.pack() + BranchRecord.pack_many(self.branches)
+
+    def next_due(self, now: int) -> int:
+        """The tick of the timer that ends first, 0 when none runs."""
+        soonest = HALF
+        for at in self.timers():
+            if at:
+                left = (at - now) & TICK_MASK
+                soonest = min(soonest, 0 if left >= HALF else left)
+        return 0 if soonest == HALF else (now + soonest) & TICK_MASK or 1
+
+    def timers(self) -> list[int]:
+        """All timers: ticks, 0 for one that does not run."""
+        server = self.server
+        found = [server.retransmit_at, server.timeout_at, server.wait_at]
+        for branch in self.branches:
+            found += (branch.retransmit_at, branch.timeout_at, branch.cancel_at)
+        return found
+
+
+def is_past(at: int, now: int) -> bool:
+    """Whether a timer set to tick `at` has run out at tick `now`."""
+    return at != 0 and (now - at) & TICK_MASK < HALF
+
+
+class TransactionStore:
+    """The table of transactions of a server."""
+
+    def __init__(self, core: Core, n_slots: int) -> None:
+        self.core = core
+        n_buckets = 1 << max(6, (n_slots // LOAD - 1).bit_length())
+        self.table = core.memory.table("transactions", n_slots, n_buckets, payload_refs)
+        self.deadlines = core.memory.deadlines(n_slots)
+        self.blobs: Blobs = core.memory.blobs
+        self.epoch = secrets.randbits(32)
+        self.now = ticks  #: the clock; a test may put its own here
+        self.lock = self.table.lock
+        self.unlock = self.table.unlock
+
+    def label(self, generation: int) -> int:
+        """What makes a branch of this start of the server unlike one of another: for branches and management."""
+        return (generation ^ self.epoch) & LABEL_MASK
+
+    def is_live(self, slot: int, label: int) -> bool:
+        """Whether the record that had this slot and label is still there."""
+        return self.table.is_live(slot, (label ^ self.epoch) & LABEL_MASK)
+
+    def load(self, slot: int) -> Transaction:
+        """A copy of a live record; under its lock."""
+        table = self.table
+        payload = table.payload(slot)
+        server, end = ServerRecord.unpack_from(payload)
+        return Transaction(
+            slot, table.generation(slot), table.hash_of(slot), server, BranchRecord.unpack_many(payload, end)
+        )
+
+    def reload(self, slot: int, generation: int) -> Transaction | None:
+        """The record as it is now, None where it has gone; under its lock."""
+        return self.load(slot) if self.table.is_live(slot, generation) else None
+
+    def save(self, t: Transaction, now: int) -> None:
+        """Puts a changed transaction back, or removes it when it is over; under its lock."""
+        if t.is_over:
+            self.remove(t)
+            return
+        self.table.replace(t.slot, t.pack())
+        self.deadlines.arm(t.slot, due) if (due := t.next_due(now)) else self.deadlines.disarm(t.slot)
+        self.free(t)
+
+    def free(self, t: Transaction) -> None:
+        """Frees what the saved record no longer refers to."""
+        for ref in t.garbage:
+            self.blobs.free(ref)
+        t.garbage.clear()
+
+    def remove(self, t: Transaction) -> None:
+        """Takes the record out of the table with all that it owns; under its lock."""
+        self.deadlines.disarm(t.slot)
+        owned = payload_refs(self.table.payload(t.slot))
+        self.table.remove(t.slot)
+        for ref in owned:
+            self.blobs.free(ref)
+        t.garbage.clear()
+
+    def put(self, t: Transaction, old: int, data: bytes) -> int:
+        """A blob with `data` in the place of blob `old` (0 none), which is freed once the change is saved."""
+        ref = self.blobs.put(data)
+        if old:
+            t.garbage.append(old)
+        return ref
+
+    def drop(self, t: Transaction, old: int) -> int:
+        """0 in the place of blob `old`, which is freed once the change is saved."""
+        if old:
+            t.garbage.append(old)
+        return 0
+
+    def request(self, t: Transaction) -> SipMsg:
+        """The request of a transaction as it was received."""
+        server = t.server
+        msg = SipMsg(
+            self.blobs.get(server.request),
+            (server.source_host.decode(), server.source_port),
+            self.core.listeners[server.listener],
+        )
+        msg.flags = server.msg_flags
+        msg.rport_forced = bool(server.flags & RPORT_FORCED)
+        return msg
+
+    def send(self, outgoing: list[Outgoing]) -> list[int]:
+        """Sends datagrams; the indexes of those that the system refused. Never under a lock."""
+        listeners = self.core.listeners
+        return [
+            index
+            for index, (listener, address, data) in enumerate(outgoing)
+            if not listeners[listener].send(data, address)
+        ]

@@ -1,0 +1,88 @@
+"""Timers: the timer process looks for transactions whose time has come and takes their next step.
+
+(OpenSER: timer.c of tm; its two ticks, 100 ms for retransmissions and 1 s for the rest, are one of 100 ms here.)
+"""
+
+from typing import Final
+
+from openserd.mods.tm import fsm
+from openserd.mods.tm.machine import Driver, tick
+from openserd.mods.tm.proxy import Proxy
+from openserd.mods.tm.record import CANCEL_SENT, BranchRecord
+from openserd.mods.tm.store import Transaction, TransactionStore, is_past
+
+PENDING_STATES: Final = frozenset((fsm.CALLING, fsm.PROCEEDING))
+
+
+class Timers:
+    """What happens to transactions when their timers run out."""
+
+    def __init__(self, store: TransactionStore, driver: Driver, proxy: Proxy) -> None:
+        self.store = store
+        self.driver = driver
+        self.proxy = proxy
+
+    def run(self) -> None:
+        """One tick: every transaction that is due takes its step."""
+        store = self.store
+        for slot in store.deadlines.due(store.now(), store.table.high_water):
+            self.run_slot(slot)
+
+    def run_slot(self, slot: int) -> None:
+        """The step of one transaction, if it is still due."""
+        store = self.store
+        hash_ = store.table.hash_of(slot)
+        store.lock(hash_)
+        try:
+            now = self.store.now()
+            if store.table.hash_of(slot) != hash_ or not store.deadlines.is_due(slot, now):
+                return
+            if not store.table.is_live(slot, store.table.generation(slot)):
+                store.deadlines.disarm(slot)
+                return
+            t = store.load(slot)
+            self.expire(t, now)
+            store.save(t, now)
+        finally:
+            store.unlock(hash_)
+        store.send(t.outgoing)
+
+    def expire(self, t: Transaction, now: int) -> None:
+        """Feeds every timer of `t` that has run out to its machine."""
+        for branch in t.branches:
+            self.expire_branch(t, branch, now)
+        server = t.server
+        if is_past(server.wait_at, now):
+            self.end(t, now)
+        elif is_past(server.timeout_at, now):
+            server.timeout_at = 0
+            if server.state == fsm.COMPLETED:
+                self.driver.server_step(t, fsm.TIMER_H, now)
+            else:
+                t.is_over = not t.branches
+        elif is_past(server.retransmit_at, now):
+            server.retransmit_at = 0
+            self.driver.server_step(t, fsm.TIMER_G, now)
+
+    def expire_branch(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """The timers of one client transaction."""
+        if is_past(branch.timeout_at, now):
+            branch.timeout_at = 0
+            event = fsm.TIMER_C if t.is_invite and branch.state == fsm.PROCEEDING else fsm.TIMER_B
+            if fsm.TIMEOUT in self.driver.client_step(t, branch, event, now):
+                self.proxy.timeout(t, branch, now)
+        elif is_past(branch.retransmit_at, now):
+            branch.retransmit_at = 0
+            self.driver.client_step(t, branch, fsm.TIMER_A, now)
+        if is_past(branch.cancel_at, now):
+            self.driver.repeat_cancel(t, branch, now)
+
+    def end(self, t: Transaction, now: int) -> None:
+        """The wait timer has run out: the record goes, unless a branch is still being cancelled."""
+        if any(
+            branch.state in PENDING_STATES and (branch.flags & CANCEL_SENT or branch.timeout_at)
+            for branch in t.branches
+        ):
+            t.server.wait_at = tick(now, self.driver.timing.wait)
+        else:
+            t.is_over = True
