@@ -1,0 +1,177 @@
+"""The daemon's command line: `openserd [-f openser.cfg] ...`, with OpenSER's options."""
+
+import logging
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import click
+
+from openserd import __version__
+from openserd.core.context import Core
+from openserd.core.receive import Receiver
+from openserd.errors import ConfigError, OpenserError
+from openserd.server.assembly import Server, announce, read_configuration
+from openserd.server.daemon import Launch, PidFile, drop_privileges, set_limits
+from openserd.server.logs import configure
+from openserd.server.master import Master
+from openserd.server.options import DEFAULT_CONFIG, DEFAULT_MEGABYTES, Options
+from openserd.server.udp import UdpReceiver, udp_listeners
+
+log = logging.getLogger("openserd")
+
+CONFIG_BAD = 255
+CANNOT_START = 255
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-f", "config", default=DEFAULT_CONFIG, show_default=True, metavar="FILE", help="Configuration file.")
+@click.option("-c", "check", flag_value=1, type=int, help="Check the configuration file and exit.")
+@click.option("-C", "check_routes", is_flag=True, help="As -c; also check that functions may be used where they are.")
+@click.option("-l", "listen", multiple=True, metavar="[PROTO:]ADDRESS[:PORT]", help="Listen there; may be repeated.")
+@click.option("-n", "children", type=click.IntRange(1), metavar="PROCESSES", help="Workers per UDP listener.")
+@click.option("-D", "no_fork", count=True, help="Do not fork: one process.  Twice: fork, but stay in the foreground.")
+@click.option("-E", "log_stderror", is_flag=True, help="Log to standard error.")
+@click.option("-d", "debug", count=True, help="Debugging mode; repeat for more.")
+@click.option(
+    "-m",
+    "megabytes",
+    type=click.IntRange(1),
+    default=DEFAULT_MEGABYTES,
+    show_default=True,
+    metavar="MEGABYTES",
+    help="Size of shared memory.",
+)
+@click.option("-P", "pid_file", default="", metavar="FILE", help="Write the pid there.")
+@click.option("-G", "group_file", default="", metavar="FILE", help="Write the process group id there.")
+@click.option("-t", "chroot", default="", metavar="DIRECTORY", help="Change the root directory.")
+@click.option("-u", "user", default="", metavar="USER", help="Change to this user.")
+@click.option("-g", "group", default="", metavar="GROUP", help="Change to this group.")
+@click.option("-w", "workdir", default="", metavar="DIRECTORY", help="Working directory.  [default: /]")
+@click.option("-b", "receive_buffer", type=click.IntRange(1), metavar="BYTES", help="Largest receive buffer.")
+@click.option("-v", "check_via", is_flag=True, help="Check that the top Via of replies names this server.")
+@click.option(
+    "-T", "-r", "-R", "not_in_effect", is_flag=True, help="Accepted: TCP and DNS checks are off in this version."
+)
+@click.option("-N", "-W", "-x", "not_yet", metavar="VALUE", help="Accepted, not in effect in this version.")
+@click.option("-V", "version", is_flag=True, help="Print the version and exit.")
+@click.pass_context
+def main(
+    context: click.Context,
+    /,
+    version: bool,
+    check: int | None,
+    check_routes: bool,
+    listen: tuple[str, ...],
+    not_in_effect: bool,
+    not_yet: str | None,
+    **given: object,
+) -> None:
+    """openserd: a SIP server that runs OpenSER's scripts."""
+    if version:
+        click.echo(
+            f"version: openserd {__version__} (OpenSER 1.2 scripts), Python {platform.python_version()}, "
+            f"{platform.machine()}/{platform.system().lower()}"
+        )
+        return
+    options = Options(check=2 if check_routes else check or 0, listen=list(listen), argv=list(sys.argv))
+    for name, value in given.items():
+        setattr(options, name, value)
+    context.exit(run(options))
+
+
+def run(options: Options) -> int:
+    """Checks the configuration or runs the server; the exit code."""
+    configure(options.debug or 2, True, "LOG_DAEMON", "openserd")
+    try:
+        core, script = read_configuration(options)
+    except OpenserError as error:
+        print(error, file=sys.stderr)
+        return CONFIG_BAD
+    for warning in script.warnings:
+        print(warning, file=sys.stderr)
+    if options.check:
+        print("config file ok, exiting...")
+        return 0
+    try:
+        return serve(core, options)
+    except OpenserError as error:
+        print(f"openserd cannot start: {error}", file=sys.stderr)
+        return CANNOT_START
+
+
+def serve(core: Core, options: Options) -> int:
+    """Runs a server until it is told to stop; the exit code. Raises OpenserError where it cannot start."""
+    params = core.params
+    pid_files = [PidFile(path) for path in (options.pid_file,) if path]
+    group_files = [PidFile(path) for path in (options.group_file,) if path]
+    for file in pid_files:
+        file.check()
+    server = Server(core, options)
+    server.assemble()
+    launch = Launch()
+    foreground = options.foreground or not params.fork
+    if not foreground:
+        launch.detach()
+    set_limits(params.disable_core_dump, params.open_files_limit)
+    enter_workdir(params.workdir)
+    drop_privileges(params.chroot, params.user, params.group)
+    configure(params.debug, params.log_stderror, params.log_facility, params.log_name or "openserd")
+    for file in pid_files:
+        file.write(os.getpid())
+    for file in group_files:
+        file.write(os.getpgid(0))
+    log_start(core)
+
+    def stopped() -> None:
+        for file in pid_files + group_files:
+            file.remove()
+        core.memory.close()
+
+    def ready() -> None:
+        if foreground:
+            announce(core)
+        launch.ready()
+
+    master = Master(core, server.table, stopped)
+    return master.run(ready) if params.fork else stand_alone(server, master, ready)
+
+
+def enter_workdir(directory: str) -> None:
+    """Changes to the working directory. Raises ConfigError."""
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise ConfigError(f"cannot change to directory {directory}: {error.strerror}") from None
+
+
+def log_start(core: Core) -> None:
+    """Says in the log what runs."""
+    log.info("openserd %s starts: %s", __version__, ", ".join(str(one) for one in core.listening.all))
+
+
+def stand_alone(server: Server, master: Master, ready: Callable[[], None]) -> int:
+    """fork=no: this process receives, for the first listener only; timer and module processes are its children."""
+    core = server.core
+    core.memory.enter(0)
+    listener = udp_listeners(core.listening.all)[0]
+    core.listening.serving = listener
+    loop = UdpReceiver(listener, Receiver(core))
+    master.start_helpers(loop.stop)
+    ready()
+    try:
+        loop.run()
+    except SystemExit:
+        pass
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    started = time.monotonic()
+    master.stop()
+    log.info("stopped in %.1f s", time.monotonic() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

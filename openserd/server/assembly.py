@@ -1,0 +1,194 @@
+"""Puts a server together: configuration, listeners, shared memory, modules, roles; all that precedes the first fork."""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from openserd.core.context import Core
+from openserd.core.mi import Command
+from openserd.core.mi_commands import register
+from openserd.core.module import Every, Mi, Module
+from openserd.core.params import GlobalParams
+from openserd.core.receive import Receiver
+from openserd.core.statistics import Statistic
+from openserd.errors import ConfigError
+from openserd.script import Script, load
+from openserd.server.listening import bind, make_listeners
+from openserd.server.loader import ModuleLoader
+from openserd.server.options import Options
+from openserd.server.processes import RANK_MASTER, RANK_MODULE, RANK_TIMER, ProcessTable, Role
+from openserd.server.timer import TimerLoop
+from openserd.server.udp import UdpListener, UdpReceiver, udp_listeners
+from openserd.shm.memory import SharedMemory
+
+log = logging.getLogger("openserd")
+
+SWEEP_SECONDS = 30.0
+SHMEM_STATISTICS = ("total_size", "used_size", "real_used_size", "max_used_size", "free_size", "fragments")
+
+
+def read_configuration(options: Options) -> tuple[Core, Script]:
+    """The script of `options.config`, compiled, in a core of its own. Raises ConfigError or ConfigErrors."""
+    core = Core(GlobalParams())
+    options.override(core.params)
+    try:
+        text = Path(options.config).read_text("utf-8", "surrogateescape")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {options.config}: {error.strerror}", hint="name the configuration file with -f FILE"
+        ) from None
+    script = load(text, options.config, core, ModuleLoader(), options.check, lambda modules: make_listeners(core))
+    core.routes = script.routes
+    core.modules = {module.name: module for module in script.modules}
+    return core, script
+
+
+class Server:
+    """A server whose processes have not been forked yet."""
+
+    def __init__(self, core: Core, options: Options) -> None:
+        self.core = core
+        self.options = options
+        self.table = ProcessTable()
+        self.started_at = time.time()
+
+    def assemble(self) -> None:
+        """Binds, makes shared memory, initialises modules, decides who does what. Raises OpenserError."""
+        core = self.core
+        bind(core)
+        self.add_roles()
+        core.shared = SharedMemory(self.options.megabytes, len(self.table.roles))
+        for module in core.modules.values():
+            self.initialise(module)
+        register(core, self)
+        for name in SHMEM_STATISTICS:
+            core.statistics.add(Statistic("shmem", name, compute=partial(shmem_value, core, name)))
+        core.timers.append(("sweep of shared memory", SWEEP_SECONDS, self.sweep))
+        core.statistics.share(core.memory.counters)
+        self.table.share(core.memory)
+        core.memory.seal()
+
+    # -- modules --------------------------------------------------------------------------------------------
+
+    def initialise(self, module: Module) -> None:
+        """Lets a module prepare itself and joins its declarations to the server's registries."""
+        core = self.core
+        module.core = core
+        module.on_init(core)
+        for declared in module.statistics():
+            statistic: Statistic = getattr(module, declared.attribute)
+            statistic.resettable = declared.resettable
+            if declared.computed:
+                statistic.compute = getattr(module, f"stat_{declared.attribute}")
+            core.statistics.add(statistic)
+        for name, command in module.mi.items():
+            core.mi.add(mi_command(module, name, command))
+        for name, every in module.timers.items():
+            core.timers.append((f"{module.name} {name}", interval(module, every), getattr(module, f"timer_{name}")))
+        for hook in module.hooks:
+            getattr(core, hook).append(getattr(module, f"on_{hook}"))
+
+    def sweep(self) -> None:
+        """Frees what killed processes have left in shared memory."""
+        slots, blobs = self.core.memory.sweep()
+        if slots or blobs:
+            log.info(
+                "sweep of shared memory: freed %d records and %d blocks that dead processes had left", slots, blobs
+            )
+
+    # -- roles ----------------------------------------------------------------------------------------------
+
+    def add_roles(self) -> None:
+        """Decides which processes there are, in OpenSER's order."""
+        core, params = self.core, self.core.params
+        listeners = udp_listeners(core.listening.all)
+        if params.fork:
+            self.table.add(Role("attendant", RANK_MASTER, self.nothing))
+            rank = 0
+            for listener in listeners:
+                for number in range(params.children):
+                    rank += 1
+                    title = f"receiver child={number} sock= {listener.host}:{listener.port}"
+                    self.table.add(Role(title, rank, self.receiver(listener, number)))
+        else:
+            first = listeners[0]
+            self.table.add(Role(f"stand-alone receiver @ {first.host}:{first.port}", RANK_MASTER, self.nothing))
+        self.table.add(Role("timer", RANK_TIMER, self.run_timer))
+        for module in core.modules.values():
+            for name, process in module.processes.items():
+                self.table.add(Role(process.title, RANK_MODULE, getattr(module, f"process_{name}")))
+
+    def receiver(self, listener: UdpListener, number: int) -> Callable[[], None]:
+        """The life of receiver `number` of `listener`."""
+
+        def run() -> None:
+            self.core.listening.serving = listener
+            for one in udp_listeners(self.core.listening.all):
+                one.use(number)
+            loop = UdpReceiver(listener, Receiver(self.core))
+            signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+            loop.run()
+
+        return run
+
+    def run_timer(self) -> None:
+        """The life of the timer process."""
+        loop = TimerLoop(self.core.timers, time.monotonic())
+        signal.signal(signal.SIGTERM, lambda *_: loop.stop())
+        loop.run()
+
+    @staticmethod
+    def nothing() -> None:
+        """The master's row: it runs no role."""
+
+    # -- what management asks -------------------------------------------------------------------------------
+
+    @property
+    def argv(self) -> list[str]:
+        """The command line."""
+        return self.options.argv
+
+    def processes(self) -> list[tuple[int, int, str]]:
+        """(row, pid, title) of all processes."""
+        return self.table.processes()
+
+    def stop(self) -> None:
+        """Ends the server (MI `kill`)."""
+        os.kill(self.table.pid(0), signal.SIGTERM)
+
+
+def shmem_value(core: Core, name: str) -> int:
+    """One statistic of group shmem."""
+    return core.memory.statistics()[name]
+
+
+def mi_command(module: Module, name: str, declared: Mi) -> Command:
+    """A module's MI command as the registry keeps it."""
+    required = sum(not argument.optional for argument in declared.args)
+    most = None if declared.rest else len(declared.args)
+    return Command(name, getattr(module, f"mi_{name}"), required, most, module.name)
+
+
+def interval(module: Module, every: Every) -> float:
+    """Seconds between two runs of a timer."""
+    return float(getattr(module, every.seconds) if isinstance(every.seconds, str) else every.seconds)
+
+
+def announce(core: Core) -> None:
+    """Prints what the server listens on and how a phone registers, for whoever started it in a terminal."""
+    lines = ["openserd is running.  Listening on"]
+    lines += [f"    {listener}" for listener in core.listening.all]
+    first = core.listening.all[0]
+    host = next((one.host for one in core.listening.all if not one.host.startswith("127.")), first.host)
+    port = "" if first.port == 5060 else f":{first.port}"
+    lines += [
+        "Register a phone: any user name, no password, domain and registrar "
+        f"{host}{port} (UDP), then call another user of this server.",
+        "Stop with Ctrl-C.",
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)

@@ -1,0 +1,134 @@
+"""UDP: the sockets of a listener and the loop of a receiver.
+
+In socket mode `reuseport` (the default) each receiver has a socket of its own on the same address: the kernel keeps one
+peer's datagrams in one receiver, in order, and those of a dead receiver wait for its successor, because the master
+keeps every socket open.  In mode `shared` all receivers read one socket, as OpenSER's do: load is spread evenly, but
+messages that a peer sends back to back may overtake each other.
+"""
+
+import logging
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+from openserd.core.receive import Receiver
+from openserd.core.transport import Address, Listener
+from openserd.errors import ResourceError
+
+log = logging.getLogger("openserd")
+
+LARGEST_DATAGRAM: Final = 65535
+
+
+class UdpListener(Listener):
+    """A UDP address with its sockets; `socket` is the one this process reads and sends by."""
+
+    sockets: list[socket.socket]
+    socket: socket.socket
+
+    def bind(self, n_sockets: int, receive_buffer: int, tos: int) -> None:
+        """Opens and binds the sockets. Raises ResourceError."""
+        self.sockets = [open_socket(self, n_sockets > 1, receive_buffer, tos) for _ in range(n_sockets)]
+        self.socket = self.sockets[0]
+
+    def use(self, index: int) -> None:
+        """Makes the socket of receiver `index` (from 0) this process's."""
+        self.socket = self.sockets[index % len(self.sockets)]
+
+    def send(self, data: bytes, destination: Address) -> bool:
+        """Sends one datagram; False, after a log line, where the system refuses."""
+        try:
+            self.socket.sendto(data, destination)
+        except (OSError, OverflowError, UnicodeError, TypeError) as error:
+            log.warning("cannot send %d bytes by %s to %s:%s: %s", len(data), self, *destination, error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Closes all sockets."""
+        for one in self.sockets:
+            one.close()
+
+
+def udp_listeners(listeners: Iterable[Listener]) -> list[UdpListener]:
+    """Those of `listeners` that are UDP's."""
+    return [one for one in listeners if isinstance(one, UdpListener)]
+
+
+def open_socket(listener: UdpListener, reuse_port: bool, receive_buffer: int, tos: int) -> socket.socket:
+    """One bound socket. Raises ResourceError with what the operator can do."""
+    family = socket.AF_INET6 if listener.family == 6 else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        elif tos:
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+        if reuse_port:
+            refuse_foreign(listener, family)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        grow_receive_buffer(opened, receive_buffer)
+        opened.bind(listener.address)
+    except OSError as error:
+        opened.close()
+        raise ResourceError(
+            f"cannot listen on {listener}: {error.strerror or error} "
+            "(is another server running there? is the address this machine's?)"
+        ) from None
+    return opened
+
+
+_probed: set[Address] = set()
+
+
+def refuse_foreign(listener: UdpListener, family: int) -> None:
+    """Binds once without SO_REUSEPORT, so that two servers never share a port by mistake. Raises OSError."""
+    if listener.address in _probed:
+        return
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        probe.bind(listener.address)
+    _probed.add(listener.address)
+
+
+def grow_receive_buffer(opened: socket.socket, wanted: int) -> None:
+    """Asks for a receive buffer of `wanted` bytes; what the system grants is enough (OpenSER: maxbuffer)."""
+    if opened.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) < wanted:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+
+
+class UdpReceiver:
+    """The loop of one receiver process: a blocking read, one message handled, nothing else."""
+
+    def __init__(self, listener: UdpListener, receiver: Receiver) -> None:
+        self.listener = listener
+        self.receiver = receiver
+        self.stopping = False
+        self.idle = False
+
+    def stop(self) -> None:
+        """Ends the loop after the message in hand; called by the handler of SIGTERM."""
+        self.stopping = True
+        if self.idle:
+            raise SystemExit(0)
+
+    def run(self) -> None:
+        """Reads and handles datagrams until `stop`."""
+        read = self.listener.socket.recvfrom
+        receive = self.receiver.receive
+        listener = self.listener
+        while True:
+            self.idle = True
+            if self.stopping:
+                return
+            try:
+                data, source = read(LARGEST_DATAGRAM)
+            except OSError as error:
+                log.warning("receiving on %s: %s", listener, error)
+                continue
+            self.idle = False
+            try:
+                receive(data, source[:2], listener)
+            except Exception:
+                log.exception("a message from %s:%s could not be handled", *source[:2])
