@@ -32,6 +32,10 @@ _NEVER_OPTIONAL: Final = frozenset((b"user", b"ttl", b"method", b"maddr", b"tran
 Pair = tuple[bytes, bytes | None]
 
 
+class UriError(SipError):
+    """A URI that is none."""
+
+
 class Uri:
     """A URI as received, taken apart.
 
@@ -122,9 +126,9 @@ def parse_uri(buf: bytes, offset: int = 0) -> Uri:
     if digits is not None:
         port = int(digits)
         if not 0 < port < 65536:
-            raise SipError("Port out of range in URI", offset + match.start(5))
+            raise UriError("Port out of range in URI", offset + match.start(5))
     if user is not None and not user:
-        raise SipError("Empty user in URI", offset + match.start(2))
+        raise UriError("Empty user in URI", offset + match.start(2))
     return Uri(buf, scheme.lower(), user, password, host, port, params, headers or b"")
 
 
@@ -158,10 +162,10 @@ def _parse_other(buf: bytes, offset: int) -> Uri:
     """A URI that is not sip or sips; raises SipError for a malformed one, sip and sips included."""
     match = _ABSOLUTE.fullmatch(buf)
     if match is None:
-        raise SipError("Malformed URI", offset)
+        raise UriError("Malformed URI", offset)
     scheme, opaque = match[1].lower(), match[2]
     if scheme in (SIP, SIPS):
-        raise SipError("Malformed SIP URI", offset)
+        raise UriError("Malformed SIP URI", offset)
     if scheme != TEL:
         return Uri(buf, scheme, None, None, b"", 0, b"", b"", opaque)
     number, semicolon, params = opaque.partition(b";")
