@@ -8,6 +8,7 @@ A counter is the sum of its column.  A process that takes the row of a dead one 
 Measured (Debian's Python 3.11): 0.13 us to count, 0.5 us to read a counter of 16 processes.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from openserd.shm.segment import Segment
@@ -63,6 +64,14 @@ class Counters:
     def bump(self, i: int, n: int = 1) -> None:
         """Count `n` more, or fewer when negative.  No lock."""
         self._longs[self._row + i] += n
+
+    def bumper(self, i: int) -> Callable[..., None]:
+        """`bump` for one counter, as a function of its own: one call where two would be."""
+
+        def bump(n: int = 1) -> None:
+            self._longs[self._row + i] += n
+
+        return bump
 
     def value(self, i: int) -> int:
         """What all processes have counted since the last reset."""

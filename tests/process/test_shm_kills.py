@@ -72,12 +72,13 @@ class Server:
             self.memory.enter(process)
             master = os.getppid()
             self.memory.locks.on_stall = lambda *_: os._exit(0) if os.getppid() != master else None
+            self.memory.locks.on_wait = leave_if_told
             choose = random.Random(seed)
             actions: list[Callable[[random.Random], None]] = [
                 self.store_call, self.store_call, self.read_call, self.remove_call, self.change_plain,
                 self.change_pair, self.cycle_blobs, self.read_news, self.return_slabs,
             ]  # fmt: skip
-            while not self.words[0] and os.getppid() == master:
+            while not self.words[0] and not is_leaving and os.getppid() == master:
                 choose.choice(actions)(choose)
                 if choose.random() < 0.01:
                     self.publish_news(choose)
@@ -274,6 +275,12 @@ def leave(*_: object) -> None:
     """SIGTERM in a child: ends it by an exception, wherever it is."""
     is_leaving.append(True)
     raise SystemExit
+
+
+def leave_if_told() -> None:
+    """The same for a child that waits for a lock."""
+    if is_leaving:
+        raise SystemExit
 
 
 def with_checksum(value: bytes) -> bytes:

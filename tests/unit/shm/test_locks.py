@@ -1,6 +1,7 @@
 """Locks and their recovery.  Processes are played by one: `enter` changes the row it writes."""
 
 import os
+import signal
 import threading
 import time
 
@@ -209,6 +210,33 @@ def test_the_watchdog_reports_and_goes_on_waiting(locks: Locks, monkeypatch: pyt
     assert 0.02 <= stalls[0][2] < stalls[1][2]
     assert locks._words[locks._rows + module.BEATS] > 2
     stripes.release(1)
+
+
+def test_what_a_signal_handler_raises_ends_the_wait_through_on_wait(locks: Locks) -> None:
+    """posix_ipc drops the handler's own exception."""
+    stripes = locks.lock_set("stripes", 1)
+    stripes.semaphores[0].acquire(0)
+    told: list[int] = []
+
+    def handler(number: int, _: object) -> None:
+        told.append(number)
+        raise SystemExit
+
+    def on_wait() -> None:
+        if told:
+            raise SystemExit
+
+    locks.on_wait = on_wait
+    before = signal.signal(signal.SIGUSR1, handler)
+    timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(SystemExit):
+            stripes.acquire(0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        timer.join()
+    assert told == [signal.SIGUSR1]
 
 
 def test_a_lock_released_by_another_wakes_the_waiter(locks: Locks) -> None:
