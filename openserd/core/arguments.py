@@ -103,7 +103,8 @@ class Int(Arg):
             getattr(context.module, bound) if isinstance(bound, str) else bound for bound in (self.lo, self.hi)
         )
         if (low is not None and value < low) or (high is not None and value > high):
-            raise ConfigError(f"{self.name} {value} is out of range", expected=f"a number from {low} to {high}")
+            wanted = f"a number from {low}" if high is None else f"a number from {low} to {high}"
+            raise ConfigError(f"{self.name} {value} is out of range", expected=wanted)
         return value
 
 

@@ -5,10 +5,12 @@ Made by the master while it reads the configuration, complete before the fork, t
 
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from openserd import __version__
 from openserd.core.addresses import Listeners, Myself
+from openserd.core.blacklists import Blacklists
 from openserd.core.dns import Resolver
 from openserd.core.mi import MiRegistry
 from openserd.core.params import GlobalParams
@@ -66,6 +68,7 @@ class Core:
         self.stats = CoreStats(self.statistics)
         self.mi = MiRegistry()
         self.routes = Routes()
+        self.blacklists: Blacklists | None = None  #: there once the script uses one
         self.modules: dict[str, Module] = {}
         self.published: dict[str, object] = {}
         self.request_in: list[Callable[[SipMsg], bool]] = []
@@ -75,6 +78,7 @@ class Core:
         self.shared: SharedMemory | None = None
         self.process = 0
         self.rank = 0
+        self.environment: dict[str, str] = {}  #: what `$env(NAME)` reads
 
     @property
     def memory(self) -> SharedMemory:
@@ -101,8 +105,14 @@ class Core:
             raise ConfigError(f"module {name} is needed but not loaded", hint=f'add loadmodule "{name}.so" before')
         return cast(Any, self.published[name])
 
+    @cached_property
     def server_header(self) -> bytes:
         """The Server header line of replies made here, b"" when `server_signature` is off."""
         if not self.params.server_signature:
             return b""
         return (self.params.server_header or f"Server: {SERVER_NAME}").encode() + b"\r\n"
+
+    @cached_property
+    def reply_end(self) -> bytes:
+        """How a reply made here ends when nothing is added to it and it has no body."""
+        return self.server_header + b"Content-Length: 0\r\n\r\n"

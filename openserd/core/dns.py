@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Final
 
 import dns.exception
+import dns.rdtypes.ANY.CNAME
+import dns.rdtypes.IN.A
+import dns.rdtypes.IN.AAAA  # these are otherwise loaded with the first answer, which a chroot would not allow
 import dns.resolver
 
 ANSWER_SECONDS: Final = 60.0

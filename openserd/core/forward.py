@@ -64,7 +64,12 @@ def target_of(uri: bytes) -> Target:
 
 def next_hop(core: "Core", uri: bytes, forced: Listener | None, arrived: Listener | None) -> NextHop:
     """The next hop of a URI. Raises SipError with the code that the request earns: 416, 475, 476 or 477."""
-    target = target_of(uri)
+    try:
+        target = target_of(uri)
+    except SipError as error:
+        if error.code == BAD_URI:
+            core.stats.bad_URIs_rcvd.bump()
+        raise
     address = target.address or core.resolver.address(target.host)
     if address is None:
         raise SipError("Unresolvable destination", 0, UNRESOLVABLE)
@@ -72,14 +77,23 @@ def next_hop(core: "Core", uri: bytes, forced: Listener | None, arrived: Listene
 
 
 def hop_to(
-    core: "Core", proto: str, destination: Address, forced: Listener | None, arrived: Listener | None
+    core: "Core",
+    proto: str,
+    destination: Address,
+    forced: Listener | None,
+    arrived: Listener | None,
+    msg: SipMsg | None = None,
 ) -> NextHop:
-    """The hop to a given host, an address or a name, and port. Raises SipError 476 or 477."""
+    """The hop to a given host, an address or a name, and port. Raises SipError 476 or 477, or 473 where a destination
+    blacklist of `msg` blocks it."""
     host, port = destination
     address = host if ":" in host else core.resolver.address(host.encode())
     if address is None:
         raise SipError("Unresolvable destination", 0, UNRESOLVABLE)
-    return leave_by(core, proto, (address, port), forced, arrived)
+    hop = leave_by(core, proto, (address, port), forced, arrived)
+    if core.blacklists is not None and msg is not None:
+        core.blacklists.check(msg, msg.ruri, proto, hop.address)
+    return hop
 
 
 def leave_by(core: "Core", proto: str, address: Address, forced: Listener | None, arrived: Listener | None) -> NextHop:
@@ -99,8 +113,11 @@ def transport_of(uri: Uri) -> str:
 
 
 def branch_hop(core: "Core", branch: Branch, msg: SipMsg) -> NextHop:
-    """The next hop of one branch of `msg`. Raises SipError."""
-    return next_hop(core, branch.dst_uri or branch.uri, branch.listener, msg.listener)
+    """The next hop of one branch of `msg`. Raises SipError; 473 where a destination blacklist blocks it."""
+    hop = next_hop(core, branch.dst_uri or branch.uri, branch.listener, msg.listener)
+    if core.blacklists is not None:
+        core.blacklists.check(msg, branch.uri, hop.listener.proto, hop.address)
+    return hop
 
 
 def build_request(msg: SipMsg, branch: Branch, via_branch: bytes, listener: Listener) -> bytes:
@@ -146,7 +163,7 @@ def forward(core: "Core", msg: SipMsg, destination: Address | None = None, proto
         if destination is None:
             hop = branch_hop(core, branch, msg)
         else:
-            hop = hop_to(core, proto, destination, branch.listener, msg.listener)
+            hop = hop_to(core, proto, destination, branch.listener, msg.listener, msg)
     except SipError as error:
         msg.error = error
         return False

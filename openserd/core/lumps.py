@@ -7,6 +7,7 @@ Lumps at one place keep the order in which they were made.  (OpenSER: data_lump.
 
 from collections.abc import Callable
 from operator import itemgetter
+from typing import cast
 
 from openserd.core.transport import Listener
 
@@ -24,15 +25,16 @@ def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: L
     pieces: list[bytes] = []
     position = start
     for first, last, data in sorted(lumps, key=_by_start):
-        if not start <= first <= end:
+        if first < start or first > end:
             continue
         if first > position:
             pieces.append(buf[position:first])
             position = first
-        if isinstance(data, bytes):
+        if data.__class__ is bytes:
             pieces.append(data)
         elif listener is not None:
-            pieces.append(data(listener))
-        position = max(position, last)
+            pieces.append(cast(Callable[[Listener], bytes], data)(listener))
+        if last > position:
+            position = last
     pieces.append(buf[position:end])
     return b"".join(pieces)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
+from openserd.core.blacklists import list_blacklists
 from openserd.core.context import SERVER_NAME, Core
 from openserd.core.mi import Command, MiRegistry, Reply
 from openserd.core.statistics import Statistic, Statistics
@@ -44,6 +45,7 @@ def register(core: Core, info: ServerInfo) -> None:
         Command("which", partial(which, core.mi)),
         Command("ps", partial(ps, info)),
         Command("kill", partial(kill, info)),
+        Command("list_blacklists", partial(list_blacklists, core.params.blacklists)),
         Command("get_statistics", partial(get_statistics, core.statistics), 1, None),
         Command("reset_statistics", partial(reset_statistics, core.statistics), 1, None),
     ):

@@ -16,7 +16,7 @@ thing and the methods another.  (OpenSER: `struct module_exports` in sr_module.h
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from openserd.core.arguments import (
@@ -140,17 +140,21 @@ def stat(name: str, *, computed: bool = False, resettable: bool = True) -> Any:
 
 
 class Fn:
-    """One script function: its arguments, the route kinds it may be called from, its code for a malformed message."""
+    """One script function: its arguments, the route kinds it may be called from, its code for a malformed message.
 
-    def __init__(self, *args: Arg, routes: int, on_error: int = FALSE) -> None:
+    `counts` says how many arguments a call may have where not every number of the optional ones is possible.
+    """
+
+    def __init__(self, *args: Arg, routes: int, on_error: int = FALSE, counts: tuple[int, ...] = ()) -> None:
         self.args = args
         self.routes = routes
         self.on_error = on_error
+        self.counts = counts
 
     @property
-    def arities(self) -> range:
+    def arities(self) -> Sequence[int]:
         """How many arguments a call may have."""
-        return range(sum(not arg.optional for arg in self.args), len(self.args) + 1)
+        return self.counts or range(sum(not arg.optional for arg in self.args), len(self.args) + 1)
 
 
 class Mi:
@@ -212,6 +216,7 @@ class Module:
     processes: ClassVar[Mapping[str, Process]] = {}
     params: ClassVar[Mapping[str, Param]] = {}
     stats: ClassVar[Mapping[str, Stat]] = {}
+    late_statistics: ClassVar[bool] = False  #: whether `on_init` registers statistics that are not declared here
     core: "Core"
 
     def __init_subclass__(cls) -> None:
@@ -254,6 +259,9 @@ class Module:
 
     def on_init(self, core: "Core") -> None:
         """In the master, before the fork: shared tables, published objects of others."""
+
+    def on_ready(self, core: "Core") -> None:
+        """In the master, once every module is initialised: what all of them have registered is there."""
 
     def on_child(self, rank: int) -> None:
         """In each process, after the fork: connections, random seeds."""
@@ -309,7 +317,7 @@ def guarded(function: Callable[..., int], on_error: int, n_args: int | None = No
     return by_count.get(n_args, call)
 
 
-LIFE_CYCLE: Final = {"on_init", "on_child", "on_exit"}
+LIFE_CYCLE: Final = {"on_init", "on_ready", "on_child", "on_exit"}
 
 
 def check_surface(cls: type[Module]) -> None:

@@ -83,11 +83,27 @@ def positive(value: Written) -> int:
     raise ConfigError(f"{{name}} cannot be {value}", expected="a number above 0")
 
 
+def workers(value: Written) -> int:
+    """A number of processes; 0, which scripts write beside fork=no, is read as 1."""
+    if number(value) >= 0:
+        return number(value) or 1
+    raise ConfigError(f"{{name}} cannot be {value}", expected="0 or a number above it")
+
+
 def port_number(value: Written) -> int:
     """A port."""
     if 0 < number(value) < 65536:
         return number(value)
     raise ConfigError(f"{{name}}: {value} is no port", expected="a number from 1 to 65535")
+
+
+def port_or(default: int) -> Read:
+    """A port; 0 is read as the default."""
+
+    def read(value: Written) -> int:
+        return port_number(value) if value != 0 else default
+
+    return read
 
 
 def truth(value: Written) -> bool:
@@ -214,7 +230,7 @@ class GlobalParams:
 
     # addresses
     listen: list[Endpoint] = setting(endpoint, [], "addresses to receive at; all local ones when none", many=True)
-    port: int = setting(port_number, 5060, "port of listeners that name none")
+    port: int = setting(port_or(5060), 5060, "port of listeners that name none")
     alias: list[Endpoint] = setting(endpoint, [], "further names that `myself` matches; port 0 any port", many=True)
     auto_aliases: bool = setting(truth, True, "names of the listening addresses by reverse DNS are `myself` too")
     advertised_address: str = setting(word, "", "address for Via and Record-Route in place of the listener's")
@@ -227,7 +243,7 @@ class GlobalParams:
 
     # processes
     fork: bool = setting(truth, True, "run as a daemon with workers; otherwise one process in the foreground")
-    children: int = setting(positive, 8, "workers for each UDP listener")
+    children: int = setting(workers, 8, "workers for each UDP listener")
     user: str = setting(word, "", "account to change to", aliases=("uid",))
     group: str = setting(word, "", "group to change to", aliases=("gid",))
     chroot: str = setting(word, "", "directory to change the root to")
@@ -242,6 +258,9 @@ class GlobalParams:
         "the kernel keeps apart, or one shared socket for all workers of a listener",
     )
     exit_on_child_death: bool = setting(truth, False, "end the server when a child dies of a signal")
+
+    # script
+    max_while_loops: int = setting(positive, 100, "rounds after which a `while` of the script is left")
 
     # log
     debug: int = setting(number, 2, "most detailed level that is logged: -3 alert ... 2 notice, 3 info, 4 debug")
@@ -282,7 +301,7 @@ class GlobalParams:
 
     # TLS
     disable_tls: bool = later(truth, True, "no TLS")
-    tls_port_no: int = later(port_number, 5061, "port of TLS listeners that name none")
+    tls_port_no: int = later(port_or(5061), 5061, "port of TLS listeners that name none")
     tlslog: int = later(number, 0, "log level of TLS", aliases=("tls_log",))
     tls_method: str = later(one_of(*TLS_METHODS), "SSLv23", "protocol of the default domains")
     tls_verify_client: bool = later(truth, True, "ask clients for a certificate and check it")

@@ -8,11 +8,14 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from openserd.core import routes
+from openserd.core.error_reply import BAD_REQUEST
 from openserd.core.message import SipMsg
 from openserd.core.module import ERROR, ONREPLY, REQUEST
 from openserd.core.reply import forward_reply, reject
 from openserd.core.transport import Address, Listener
 from openserd.errors import SipError
+from openserd.parser.methods import METHOD_BITS
+from openserd.parser.uri import UriError
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
@@ -56,6 +59,8 @@ class Receiver:
         except SipError as error:
             self.refuse(msg, error)
             return
+        if msg.method not in METHOD_BITS:
+            core.stats.unsupported_methods.bump()
         for hook in core.request_in:
             if not hook(msg):
                 core.stats.drop_requests.bump()
@@ -63,14 +68,18 @@ class Receiver:
         route = core.routes.request
         if route is not None:
             routes.run(route, msg, REQUEST)
-        if msg.error is not None and core.routes.error is not None:
-            routes.run(core.routes.error, msg, ERROR)
+        if msg.error is not None:
+            self.count(msg.error)
+            if core.routes.error is not None:
+                routes.run(core.routes.error, msg, ERROR)
         for after in core.request_out:
             after(msg)
 
     def refuse(self, msg: SipMsg, error: SipError) -> None:
         """A request that breaks the protocol: the script's error route decides, or it is answered here."""
         self.core.stats.err_requests.bump()
+        if error is not msg.start_error:
+            self.count(error)
         log.info("refused a request from %s:%d: %s", msg.source_host, msg.source_port, error)
         msg.error = error
         if self.core.routes.error is not None:
@@ -86,11 +95,24 @@ class Receiver:
             msg.validate_reply()
             via = msg.via1
             if core.params.check_via and not core.is_myself(via.host, via.port):
-                raise SipError("the top Via is not this server", via.start)
-            self.route_reply(msg)
+                self.drop_reply(msg, SipError("the top Via is not this server", via.start))
+            else:
+                self.route_reply(msg)
         except SipError as error:
-            core.stats.err_replies.bump()
-            log.info("dropped a reply from %s:%d: %s", msg.source_host, msg.source_port, error)
+            self.count(error)
+            self.drop_reply(msg, error)
+
+    def drop_reply(self, msg: SipMsg, error: SipError) -> None:
+        """A reply that nothing can be done with."""
+        self.core.stats.err_replies.bump()
+        log.info("dropped a reply from %s:%d: %s", msg.source_host, msg.source_port, error)
+
+    def count(self, error: SipError) -> None:
+        """Counts what could not be understood: a URI, or a header field that is missing, repeated or malformed."""
+        if isinstance(error, UriError):
+            self.core.stats.bad_URIs_rcvd.bump()
+        elif error.code == BAD_REQUEST:
+            self.core.stats.bad_msg_hdr.bump()
 
     def route_reply(self, msg: SipMsg) -> None:
         """What happens to a sound reply."""

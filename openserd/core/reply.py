@@ -4,6 +4,7 @@
 """
 
 import logging
+from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import contact_list
@@ -37,12 +38,15 @@ def build_reply(
     `to_tag` is used when the request has none and the code is 180 or more; `headers` are whole lines with their CRLF.
     Order (OpenSER): what is copied, in the request's order; added headers; Server; Content-Length; Warning.
     """
-    out = [b"SIP/2.0 %d %b\r\n" % (code, reason), copied_lines(msg, code, to_tag)]
+    copied = copied_lines(msg, code, to_tag)
+    if not (headers or body or msg.reply_headers or msg.branches or core.params.sip_warning):
+        return b"SIP/2.0 %d %b\r\n%b%b" % (code, reason, copied, core.reply_end)
+    out = [b"SIP/2.0 %d %b\r\n" % (code, reason), copied]
     if 300 <= code < 400 and msg.branches:
         out.append(b"Contact: %b\r\n" % contact_list(msg.branches))
     out += msg.reply_headers
     out.append(headers)
-    out.append(core.server_header())
+    out.append(core.server_header)
     out.append(b"Content-Length: %d\r\n" % len(body))
     if core.params.sip_warning:
         out.append(warning_line(msg))
@@ -55,18 +59,17 @@ def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
     """The header lines that a reply takes over, the top Via corrected and the To tagged."""
     wanted = _COPIED_WITH_ROUTE if 180 <= code < 300 else _COPIED
     tag = b"" if to_tag is None or code < 180 or msg.to_tag is not None else b";tag=%b\r\n" % to_tag
+    ids, lines = msg.hdr_ids, msg.lines
     via_lumps = msg.via_lumps()
-    lines: list[bytes] = []
-    for header, line in zip(msg.hdr_ids, msg.lines, strict=True):
-        if header not in wanted:
-            continue
-        if tag and header == names.TO:
-            line = line.rstrip() + tag
-        elif via_lumps and header == names.VIA:
-            line = apply_lumps(msg.buf, *msg.line_span(msg.find(names.VIA)), via_lumps, None)
-            via_lumps = []
-        lines.append(line)
-    return b"".join(lines)
+    if tag or via_lumps:
+        lines = lines.copy()
+        if tag and names.TO in ids:
+            to_line = ids.index(names.TO)
+            lines[to_line] = lines[to_line].rstrip() + tag
+        if via_lumps:
+            via_line = msg.via1.line
+            lines[via_line] = apply_lumps(msg.buf, *msg.line_span(via_line), via_lumps, None)
+    return b"".join(compress(lines, map(wanted.__contains__, ids)))
 
 
 def warning_line(msg: SipMsg) -> bytes:

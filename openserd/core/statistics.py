@@ -6,7 +6,6 @@ function called when read.  Until a server is made, in unit tests, a statistic c
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from openserd.shm.counters import Counters
 
@@ -37,7 +36,7 @@ class Statistic:
         if self.compute is None:
             self.counters = counters
             self.index = counters.add(f"{self.group}:{self.name}")
-            self.bump = partial(counters.bump, self.index)
+            self.bump = counters.bumper(self.index)
 
     def value(self) -> int:
         """The sum over all processes, or what the computed statistic says now."""

@@ -1,5 +1,6 @@
 """Host names to addresses on a clock of its own: what is asked, what is remembered, how long a worker may wait."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -175,6 +176,15 @@ def test_hostile_names_push_out_the_oldest_and_the_cache_stays_small(
     for number in range(15):
         resolver.address(b"host%d" % number)
     assert list(resolver.known) == [b"host%d" % number for number in range(5, 15)]
+    zone.now += ANSWER_SECONDS
+    resolver.address(b"host7")
+    assert list(resolver.known)[-1] == b"host7", "what is asked for again is no longer among the oldest"
+    assert len(resolver.known) == 10
+
+
+@pytest.mark.parametrize("kind", ["ANY.CNAME", "IN.A", "IN.AAAA"])
+def test_what_answers_are_made_of_is_loaded_before_the_root_directory_changes(kind: str) -> None:
+    assert f"dns.rdtypes.{kind}" in sys.modules
 
 
 def test_a_hosts_file_is_read_with_comments_several_names_and_ipv4_before_ipv6(tmp_path: Path) -> None:

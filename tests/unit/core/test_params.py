@@ -81,7 +81,7 @@ def test_addresses(written: str, kept: Endpoint) -> None:
     ("name", "written", "message"),
     [
         ("children", ["four"], "children takes a number"),
-        ("children", [0], "children cannot be 0"),
+        ("children", [-1], "children cannot be -1"),
         ("fork", ["maybe"], "fork takes yes or no"),
         ("mpath", [3], "mpath takes text"),
         ("port", [70000], "port: 70000 is no port"),
@@ -127,3 +127,9 @@ def test_it_is_known_what_was_set() -> None:
     params = GlobalParams()
     params.set("wdir", ["/tmp"])
     assert params.given == {"workdir"}
+
+
+def test_no_workers_are_one_worker() -> None:
+    params = GlobalParams()
+    params.set("children", [0])
+    assert params.children == 1

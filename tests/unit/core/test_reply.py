@@ -93,6 +93,9 @@ def test_server_and_warning_are_written_as_the_parameters_say(core: Core) -> Non
         '392 198.51.100.1 "Noisy feedback tells: req_src_ip=192.0.2.10 req_src_port=5062 '
         'in_uri=sip:bob@biloxi.example out_uri=sip:bob@biloxi.example via_cnt=1"'
     ]
+
+
+def test_server_signature_off_leaves_the_server_header_out(core: Core) -> None:
     core.params.set("server_signature", [0])
     assert lines_of(build_reply(core, request(), 404, b"x"), "Server") == []
 
