@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import re
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from openserd import __version__
 from openserd.core.context import Core
 from openserd.core.receive import Receiver
 from openserd.errors import ConfigError, OpenserError
+from openserd.script import LINT, STRICT, ConfigErrors, as_json
 from openserd.server.assembly import Server, announce, read_configuration
 from openserd.server.daemon import Launch, PidFile, drop_privileges, set_limits
 from openserd.server.logs import configure
@@ -31,6 +33,12 @@ CANNOT_START = 255
 @click.option("-f", "config", default=DEFAULT_CONFIG, show_default=True, metavar="FILE", help="Configuration file.")
 @click.option("-c", "check", flag_value=1, type=int, help="Check the configuration file and exit.")
 @click.option("-C", "check_routes", is_flag=True, help="As -c; also check that functions may be used where they are.")
+@click.option("--lint", is_flag=True, help="As -C; also warn of what is allowed and unwise, such as an open relay.")
+@click.option("--json", is_flag=True, help="With -c, -C or --lint: errors and warnings as a JSON array.")
+@click.option("--dump", is_flag=True, help="Print the Python that the script becomes and exit.")
+@click.option(
+    "-A", "definitions", multiple=True, metavar="NAME[=TEXT]", help="Define NAME for the script; may be repeated."
+)
 @click.option("-l", "listen", multiple=True, metavar="[PROTO:]ADDRESS[:PORT]", help="Listen there; may be repeated.")
 @click.option("-n", "children", type=click.IntRange(1), metavar="PROCESSES", help="Workers per UDP listener.")
 @click.option("-D", "no_fork", count=True, help="Do not fork: one process.  Twice: fork, but stay in the foreground.")
@@ -65,6 +73,8 @@ def main(
     version: bool,
     check: int | None,
     check_routes: bool,
+    lint: bool,
+    definitions: tuple[str, ...],
     listen: tuple[str, ...],
     not_in_effect: bool,
     not_yet: str | None,
@@ -77,22 +87,43 @@ def main(
             f"{platform.machine()}/{platform.system().lower()}"
         )
         return
-    options = Options(check=2 if check_routes else check or 0, listen=list(listen), argv=list(sys.argv))
+    level = LINT if lint else STRICT if check_routes else check or 0
+    options = Options(check=level, listen=list(listen), argv=list(sys.argv))
+    options.definitions = defined(definitions)
     for name, value in given.items():
         setattr(options, name, value)
     context.exit(run(options))
 
 
+def defined(definitions: tuple[str, ...]) -> dict[str, str]:
+    """What `-A` defines."""
+    found = {}
+    for definition in definitions:
+        name, _, text = definition.partition("=")
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise click.BadParameter(f"{name!r} is no name", param_hint="-A")
+        found[name] = text
+    return found
+
+
 def run(options: Options) -> int:
     """Checks the configuration or runs the server; the exit code."""
     configure(options.debug or 2, True, "LOG_DAEMON", "openserd")
+    if options.json and not options.check:
+        options.check = STRICT
     try:
         core, script = read_configuration(options)
     except OpenserError as error:
-        print(error, file=sys.stderr)
+        report_errors(error, options)
         return CONFIG_BAD
+    if options.json:
+        print(as_json([], script.warnings))
+        return 0
     for warning in script.warnings:
         print(warning, file=sys.stderr)
+    if options.dump:
+        print(script.dump(), end="")
+        return 0
     if options.check:
         print("config file ok, exiting...")
         return 0
@@ -101,6 +132,18 @@ def run(options: Options) -> int:
     except OpenserError as error:
         print(f"openserd cannot start: {error}", file=sys.stderr)
         return CANNOT_START
+
+
+def report_errors(error: OpenserError, options: Options) -> None:
+    """Says why the configuration cannot be used."""
+    if not options.json:
+        print(error, file=sys.stderr)
+    elif isinstance(error, ConfigErrors):
+        print(as_json(error.errors, error.warnings))
+    else:
+        placed = error if isinstance(error, ConfigError) else ConfigError(str(error))
+        placed.file = placed.file or options.config
+        print(as_json([placed], []))
 
 
 def serve(core: Core, options: Options) -> int:
@@ -125,6 +168,7 @@ def serve(core: Core, options: Options) -> int:
     for file in group_files:
         file.write(os.getpgid(0))
     log_start(core)
+    launch.leave_terminal(keep_stderr=params.log_stderror)
 
     def stopped() -> None:
         for file in pid_files + group_files:

@@ -16,8 +16,18 @@ class ConfigError(OpenserError):
     what would have been right, `hint` one helpful sentence.
     """
 
-    def __init__(self, message: str, *, file: str = "", line: int = 0, column: int = 0, width: int = 1,
-                 source: str = "", expected: str = "", hint: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str = "",
+        line: int = 0,
+        column: int = 0,
+        width: int = 1,
+        source: str = "",
+        expected: str = "",
+        hint: str = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.file = file
@@ -27,13 +37,15 @@ class ConfigError(OpenserError):
         self.source = source
         self.expected = expected
         self.hint = hint
+        self.code = ""  #: the name of the lint that found it
 
     def __str__(self) -> str:
         """The error as an operator reads it: place, line with a caret, what was expected, hint."""
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
-        lines = [f"{place}: {self.message}" if place else self.message]
+        message = f"{self.message} [{self.code}]" if self.code else self.message
+        lines = [f"{place}: {message}" if place else message]
         if self.source and self.column:
-            lead = "".join("\t" if char == "\t" else " " for char in self.source[:self.column - 1])
+            lead = "".join("\t" if char == "\t" else " " for char in self.source[: self.column - 1])
             lines += [f"    {self.source}", f"    {lead}{'^' * max(1, self.width)}"]
         if self.expected:
             lines.append(f"  expected: {self.expected}")

@@ -25,58 +25,11 @@ from openserd.script.functions import STEERING, signature
 from openserd.script.pvars_named import FAMILIES, colour_variable
 from openserd.script.transformations import TRANSFORMATIONS
 from openserd.script.variable import Definition
-from scripts import declarations, openser12
+from scripts import declarations, openser12, script_language
 from scripts.declarations import doc, paragraphs, sentence
+from scripts.markdown import NOTHING, Cells, begun, code, page, section, table
 
 DOCS: Final = openser12.ROOT / "docs"
-GENERATED: Final = "<!-- Written by `make docs`. Do not edit. -->\n"
-NOTHING: Final = "—"
-
-Cells = tuple[str, ...]
-
-
-# -- Markdown -----------------------------------------------------------------------------------------------
-
-
-def code(value: str) -> str:
-    """Text in the type of programs."""
-    return f"`{value}`" if value else ""
-
-
-def cell(value: str) -> str:
-    """Text for a cell of a table."""
-    return value.replace("|", "\\|").replace("\n", " ").strip()
-
-
-def table(heads: Cells, rows: Iterable[Cells]) -> str:
-    """A table, "" where it has no rows; a column that is empty in all of them is left out."""
-    listed = [tuple(map(cell, row)) for row in rows]
-    kept = [n for n in range(len(heads)) if any(row[n] for row in listed)]
-    if not listed:
-        return ""
-    lines = [heads, tuple("---" for _ in heads), *listed]
-    return "\n".join(f"| {' | '.join(line[n] for n in kept)} |" for line in lines) + "\n"
-
-
-def section(title: str, *parts: str) -> str:
-    """A heading with what stands below it, "" where there is nothing."""
-    below = [part for part in parts if part]
-    return "\n".join([f"{title}\n", *below]) if below else ""
-
-
-def page(title: str, *parts: str) -> str:
-    """A whole file."""
-    return "\n".join([f"{GENERATED}\n# {title}\n", *(part for part in parts if part)]).rstrip("\n") + "\n"
-
-
-def begun(text_: str) -> str:
-    """A sentence that begins with a capital, unless with a unit or a word of the script, and ends with a full stop."""
-    line = " ".join(text_.split())
-    if not line:
-        return ""
-    start = line[0].upper() + line[1:] if re.match(r"(?!ms )[a-z]+(?:[ ,.:;-]|$)", line) else line
-    return start if start.endswith((".", ":")) else f"{start}."
-
 
 # -- modules ------------------------------------------------------------------------------------------------
 
@@ -243,7 +196,7 @@ def core_params_page() -> str:
             ('`modparam("module", "parameter", value)`',
              "Sets a parameter of every loaded module whose whole name matches the regular expression."),
             ("`dst_blacklist = name : { [!](proto, network, port, \"pattern\"), ... }`",
-             "A named list of destinations. Not in effect yet."),
+             "A named list of destinations, for `use_blacklist`."),
             ("`tls_server_domain[address:port] { ... }`, `tls_client_domain[...] { ... }`",
              "TLS settings for one address or name. Not in effect yet."),
         ))),
@@ -300,8 +253,12 @@ STATEMENTS: Final = (
     ("`switch ($variable) { case value: ... break; default: ... }`",
      "Values are texts, compared without regard to case, or numbers. Without `break` (or `esac`) the statements of "
      "the next case follow."),
+    ("`while (condition) statement`", "Repeats the statement as long as the condition is true, `max_while_loops` times "
+     "at most; OpenSER 1.2 has none."),
+    ("`break`", "Leaves the innermost `switch` or `while`; `esac` is the same."),
     ("`$variable = expression`", "Writes a variable: `$ru`, `$rU`, `$rd`, `$du`, `$avp(...)`, `$var(...)`; `null` "
-     "removes. `+` adds numbers or joins texts; `- * / % & | ^ ~` work on numbers."),
+     "removes. `+` adds numbers or joins texts; `- * / % & | ^ ~` work on numbers. A function or a comparison yields "
+     "its result. `+=` and its kin compute with the value that is there."),
     ("`route(name)`", "Runs another route block; its value is what the block returned."),
     ("`return`, `return(number)`", "Leaves the route block, by default with 1; 0 ends the script."),
     ("`exit`", "Ends the script."),
@@ -499,6 +456,7 @@ def control_usage(name: str, command: click.Command) -> str:
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "core-parameters.md": core_params_page,
+    "script-language.md": script_language.page_text,
     "core-functions.md": core_functions_page,
     "pseudo-variables.md": variables_page,
     "mi-commands.md": mi_page,

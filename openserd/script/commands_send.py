@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Final
 
 from openserd.core import forward as forwarding
-from openserd.core.arguments import Int, Str
+from openserd.core.arguments import Arg, Context, Int, Str
+from openserd.core.blacklists import Blacklist, Blacklists
 from openserd.core.module import ANY_ROUTE, FALSE, OK, Fn
 from openserd.core.transport import Address, Listener
 from openserd.errors import SipError
@@ -91,9 +92,27 @@ def set_advertised_port(msg: "SipMsg", port: int) -> int:
     return OK
 
 
-def use_blacklist(msg: "SipMsg", name: bytes) -> int:
-    """use_blacklist: -1, as for a list that does not exist; no script gets here (see `unavailable`)."""
-    return FALSE
+class BlacklistArg(Arg):
+    """The name of a `dst_blacklist`; arrives as the list."""
+
+    expects = "the name of a destination blacklist"
+
+    def compile(self, text: str, context: Context) -> object:
+        core: Core = context.core
+        if core.blacklists is None:
+            core.blacklists = Blacklists(core.params.blacklists)
+        return core.blacklists.named(text.strip())
+
+
+def use_blacklist(core: "Core") -> Function:
+    """use_blacklist: 1."""
+
+    def use(msg: "SipMsg", blacklist: Blacklist) -> int:
+        assert core.blacklists is not None, "made when the argument was compiled"
+        core.blacklists.use(msg, blacklist)
+        return OK
+
+    return use
 
 
 COMMANDS: Final = by_name(
@@ -112,11 +131,5 @@ COMMANDS: Final = by_name(
     Command(
         "set_advertised_port", (), Fn(Int("port", lo=1, hi=MAX_PORT), routes=ANY_ROUTE), plain(set_advertised_port)
     ),
-    Command(
-        "use_blacklist",
-        (),
-        Fn(Str("name"), routes=ANY_ROUTE),
-        plain(use_blacklist),
-        unavailable="destination blacklists are not available yet",
-    ),
+    Command("use_blacklist", (), Fn(BlacklistArg("name"), routes=ANY_ROUTE), use_blacklist),
 )

@@ -260,12 +260,15 @@ class Comparisons:
         except ValueError:
             pass
         if "/" in written:
+            network: runtime.Network | None
             try:
                 network = ip_network(written.replace("[", "").replace("]", ""), strict=False)
             except ValueError as error:
-                return self.refuse(
-                    node.value, f"bad network: {error}", expected="address/bits or address/mask, such as 10.0.0.0/8"
-                )
+                network = runtime.masked(plain)
+                if network is None:
+                    return self.refuse(
+                        node.value, f"bad network: {error}", expected="address/bits or address/mask, such as 10.0.0.0/8"
+                    )
             test = call(self.helper(runtime.in_network), host, self.names.bind("network", network))
         elif HOST.fullmatch(plain):
             test = call(self.names.bind("has_address", self.named), host, constant(plain.encode()))

@@ -8,11 +8,16 @@ Generated code carries the script's own lines, so that a traceback names `opense
 ends the script: from a statement by `return 0`, from inside a condition by `stop()`, which whoever started the block
 catches (`core.routes.run`).  A block returns the last result of a function in it only where some condition looks at
 the block's value, else 1.
+
+Python knows one file for each function.  Statements that an `include_file` puts inside a block are therefore a function
+of their own, which answers None (or, where `rc` is kept, `rc, False`) when the block goes on after it.
 """
 
 import ast
+import os.path
 import re
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from openserd.core.module import ERROR, ONREPLY, REQUEST
@@ -59,11 +64,13 @@ from openserd.script.tree import (
     RouteCall,
     Switch,
     Variable,
+    While,
 )
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
 
+Generated = tuple[str, ast.FunctionDef]  #: file and function
 RETCODE: Final = re.compile(r"\$\(?(?:rc|retcode)\b")
 PLAIN: Final = (bytes, int, str, type(None))
 
@@ -88,7 +95,7 @@ class Compiler:
         self.report = report
         self.names = names
         self.comparisons = comparisons
-        self.expressions = Expressions(comparisons)
+        self.expressions = Expressions(comparisons, self.invoke)
         self.at = Places(source)
         self.keeps = uses_retcode(source)
         self.block_names = {key: names.reserve(block.title) for key, block in graph.blocks.items()}
@@ -96,11 +103,16 @@ class Compiler:
         self.key: Key = (REQUEST, "0")
         self.tracked = False
         self.switches = 0
+        self.loops = 0
+        self.file = ""  #: where the function stands that is being made
+        self.made: list[Generated] = []
 
-    def module(self) -> ast.Module:
-        """All blocks as functions of one Python module."""
-        body: list[ast.stmt] = [self.block(key, block) for key, block in self.graph.blocks.items()]
-        return ast.Module(body, [])
+    def module(self) -> list["Generated"]:
+        """All blocks as functions of one Python module, each with its file."""
+        for key, block in self.graph.blocks.items():
+            self.file = self.source.file_of(block.start)
+            self.made.append((self.file, self.block(key, block)))
+        return self.made
 
     # -- blocks -----------------------------------------------------------------------------------------------
 
@@ -114,16 +126,41 @@ class Compiler:
             body.insert(0, assign("rc", constant(1)))
         if not body or not isinstance(body[-1], ast.Return):
             body.append(leave(load("rc") if self.tracked else constant(1)))
-        arguments = ast.arguments([], [ast.arg("msg")], None, [], [], None, [])
-        made = ast.FunctionDef(self.block_names[key], arguments, body, [])
-        return self.at(made, block)
+        return self.at(function(self.block_names[key], body, "msg"), block)
 
     def statements(self, nodes: Iterable[Node]) -> list[ast.stmt]:
-        """Statements, each on its own line."""
+        """Statements, each on its own line; those of an included file in a function of their own."""
         made: list[ast.stmt] = []
-        for node in nodes:
-            made += [self.at(one, node) for one in self.statement(node)]
-        return made
+        if not self.source.plain:
+            for file, group in groupby(nodes, lambda node: self.source.file_of(node.start)):
+                run = list(group)
+                made += self.included(file, run) if file != self.file else self.own(run)
+            return made
+        return self.own(nodes)
+
+    def own(self, nodes: Iterable[Node]) -> list[ast.stmt]:
+        """Statements of the file at hand."""
+        return [self.at(one, node) for node in nodes for one in self.statement(node)]
+
+    def included(self, file: str, nodes: list[Node]) -> list[ast.stmt]:
+        """Statements that stand in another file: a function of their own and its call."""
+        outer, self.file = self.file, file
+        body = self.own(nodes)
+        self.file = outer
+        name = self.names.reserve(os.path.splitext(os.path.basename(file))[0])
+        arguments = ["msg", "rc"] if self.tracked else ["msg"]
+        if self.tracked:
+            body = [leave_with_more(one) for one in body]
+            body.append(leave(ast.Tuple([load("rc"), constant(False)], ast.Load())))
+        self.made.append((file, self.at(function(name, body, *arguments), nodes[0])))
+        result = call(load(name), *map(load, arguments))
+        at = self.source.last_before(nodes[0].start, outer)
+        self.at(result, Node(at, at + 1))
+        if not self.tracked:
+            ended = compare(named("ended", result), "is not", constant(None))
+            return [when(ended, [leave(load("ended"))])]
+        both_names = ast.Tuple([ast.Name("rc", ast.Store()), ast.Name("ended", ast.Store())], ast.Store())
+        return [ast.Assign([both_names], result), when(load("ended"), [leave(load("rc"))])]
 
     def body(self, nodes: Iterable[Node]) -> list[ast.stmt]:
         """Statements where Python wants at least one."""
@@ -151,6 +188,8 @@ class Compiler:
                 return [ast.Break()]
             case Switch():
                 return self.switch(node)
+            case While():
+                return self.loop(node)
             case Broken():
                 return []
         raise AssertionError(f"{type(node).__name__} is no statement")
@@ -178,6 +217,23 @@ class Compiler:
         body.append(self.at(ast.Break(), node))
         return [ast.While(constant(True), body, [])]
 
+    def loop(self, node: While) -> list[ast.stmt]:
+        """A loop, with its rounds counted down."""
+        limit = self.core.params.max_while_loops
+        self.loops += 1
+        left = f"rounds_{self.loops}"
+        place = f"{self.source.file_of(node.start)}:{self.source.line(node.start)}"
+        too_many = call(self.names.bind("too_many_rounds", runtime.too_many_rounds), constant(place), constant(limit))
+        counted: list[ast.stmt] = [
+            when(negate(load(left)), [ast.Expr(too_many), ast.Break()]),
+            ast.AugAssign(ast.Name(left, ast.Store()), ast.Sub(), constant(1)),
+        ]
+        made = [self.at(one, node) for one in counted]
+        return [
+            assign(left, constant(limit)),
+            ast.While(self.condition(node.condition), [*made, *self.statements(node.body)], []),
+        ]
+
     # -- calls ------------------------------------------------------------------------------------------------
 
     def invoke(self, node: Call | RouteCall) -> ast.expr:
@@ -193,8 +249,8 @@ class Compiler:
         prepared = self.functions.prepare(node, self.key)
         if prepared is None:
             return constant(1)
-        function, args = prepared
-        return self.at(call(self.names.bind(node.name, function), load("msg"), *map(self.argument, args)), node)
+        callee, args = prepared
+        return self.at(call(self.names.bind(node.name, callee), load("msg"), *map(self.argument, args)), node)
 
     def argument(self, value: Any) -> ast.expr:
         """A prepared argument: written out where it is plain, else by name."""
@@ -267,9 +323,27 @@ def uses_retcode(source: Source) -> bool:
     return RETCODE.search(source.code) is not None
 
 
-def run_module(module: ast.Module, source: Source, names: Names) -> dict[str, Any]:
-    """Compiles and runs the generated module; the namespace in which its functions are."""
-    exec(compile(module, source.file, "exec"), names.namespace)
+def function(name: str, body: list[ast.stmt], *arguments: str) -> ast.FunctionDef:
+    """A function."""
+    taken = ast.arguments([], [ast.arg(one) for one in arguments], None, [], [], None, [])
+    return ast.FunctionDef(name, taken, body, [])
+
+
+def leave_with_more(statement: ast.stmt) -> ast.stmt:
+    """A statement in which each `return x` has become `return x, True`."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Return) and node.value is not None and not isinstance(node.value, ast.Tuple):
+            node.value = ast.Tuple([node.value, constant(True)], ast.Load())
+    return statement
+
+
+def run_module(made: list[Generated], names: Names) -> dict[str, Any]:
+    """Compiles and runs the generated functions; the namespace in which they are."""
+    by_file: dict[str, list[ast.stmt]] = {}
+    for file, one in made:
+        by_file.setdefault(file, []).append(one)
+    for file, functions in by_file.items():
+        exec(compile(ast.Module(functions, []), file, "exec"), names.namespace)
     return names.namespace
 
 
@@ -278,17 +352,17 @@ def routes_of(graph: Graph, names: dict[Key, str], namespace: dict[str, Any]) ->
     routes = Routes()
     for key in graph.blocks:
         kind, name = key
-        function: RouteFn = namespace[names[key]]
+        block: RouteFn = namespace[names[key]]
         if kind == REQUEST:
             if name == "0":
-                routes.request = function
+                routes.request = block
         elif kind == ERROR:
-            routes.error = function
+            routes.error = block
         elif kind == ONREPLY and name == "0":
-            routes.reply = function
+            routes.reply = block
         else:
             table = {2: routes.failure, 4: routes.onreply, 8: routes.branch}[kind]
-            table[name] = function
+            table[name] = block
     return routes
 
 
@@ -297,9 +371,9 @@ def wrapping(source: Source, graph: Graph) -> Wrap:
     keeps = uses_retcode(source)
     watches = (ERROR, "0") in graph.blocks
 
-    def wrap(function: Callable[..., int], error_routes: list[RouteFn]) -> Callable[..., int]:
+    def wrap(callee: Callable[..., int], error_routes: list[RouteFn]) -> Callable[..., int]:
         if keeps:
-            function = runtime.keeping(function)
-        return runtime.watched(function, error_routes) if watches else function
+            callee = runtime.keeping(callee)
+        return runtime.watched(callee, error_routes) if watches else callee
 
     return wrap

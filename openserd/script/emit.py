@@ -95,13 +95,13 @@ class Places:
 
     def __call__(self, made: Located, node: Node) -> Located:
         """`made`, placed where `node` stands; nodes below it without a place follow."""
-        source = self.source
-        line = source.line(node.start)
-        begin = source.starts[line - 1]
-        end = min(node.end, begin + len(source.line_text(line)))
+        origin, start = self.source.place(node.start)
+        line = origin.line(start)
+        begin = origin.starts[line - 1]
+        end = min(self.source.place_end(node.start, node.end), origin.line_end(line))
         made.lineno = made.end_lineno = line
-        made.col_offset = width(source.text[begin : node.start])
-        made.end_col_offset = made.col_offset + width(source.text[node.start : max(end, node.start)])
+        made.col_offset = width(origin.text[begin:start])
+        made.end_col_offset = made.col_offset + width(origin.text[start : max(end, start)])
         return made
 
 

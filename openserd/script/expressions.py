@@ -1,12 +1,13 @@
 """Arithmetic and assignments as Python expressions."""
 
 import ast
+from collections.abc import Callable
 from typing import Final
 
 from openserd.script import runtime, values
 from openserd.script.comparisons import Comparisons, constant_value
 from openserd.script.emit import call, constant, load
-from openserd.script.tree import Assign, Binary, Number, Text, Unary, Variable, Word
+from openserd.script.tree import Assign, Binary, Call, Compare, Number, RouteCall, Text, Unary, Variable, Word
 from openserd.script.tree import Expression as ExpressionNode
 
 BINARY: Final = {
@@ -23,9 +24,10 @@ UNARY: Final = {"-": values.negative, "+": values.positive, "~": values.bits_not
 
 
 class Expressions:
-    """Makes the expression for each value and assignment of one script."""
+    """Makes the expression for each value and assignment of one script; `invoke` makes that for a call."""
 
-    def __init__(self, comparisons: Comparisons) -> None:
+    def __init__(self, comparisons: Comparisons, invoke: Callable[[Call | RouteCall], ast.expr]) -> None:
+        self.invoke = invoke
         self.comparisons = comparisons
         self.names = comparisons.names
         self.report = comparisons.report
@@ -44,6 +46,11 @@ class Expressions:
                 return call(self.comparisons.helper(UNARY[node.op]), operand)
             case Binary():
                 return self.binary(node)
+            case Compare():
+                return call(load("int"), self.comparisons.expression(node))
+            case Call() | RouteCall():
+                stop = call(self.names.bind("stop", runtime.stop))
+                return ast.BoolOp(ast.Or(), [self.invoke(node), stop])
         raise AssertionError(f"{type(node).__name__} is no expression")
 
     def binary(self, node: Binary) -> ast.expr:

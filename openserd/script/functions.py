@@ -12,6 +12,7 @@ from openserd.script.commands import COMMANDS, Command
 from openserd.script.format import TextFormat, compile_format
 from openserd.script.graph import Graph, Key
 from openserd.script.loading import Loader, Loading
+from openserd.script.mistakes import WORDS
 from openserd.script.problems import did_you_mean
 from openserd.script.pvars import compile_variable
 from openserd.script.report import STRICT, Report
@@ -151,7 +152,7 @@ class Functions:
             return
         else:
             known = {*COMMANDS, *STEERING, *(name for module in self.modules for name in module.functions)}
-            hint = did_you_mean(node.name, known)
+            hint = WORDS.get(node.name, "") or did_you_mean(node.name, known)
             if node.name.isupper():
                 hint = f'to test the method, write method=="{node.name}"'
         self.report.error_at(f"unknown function {node.name}", node.start, end, hint=hint)
@@ -194,14 +195,19 @@ class Functions:
         wrong = self.graph.kinds(key) & ~declared.routes
         for bit, word in ROUTE_NAMES.items():
             if wrong & bit:
-                origin: Block = self.graph.origin(key, bit)
                 self.report.error_at(
                     f"{node.name} cannot be used in {word}",
                     node.start,
                     node.start + len(node.name),
                     expected=names,
-                    hint=f"route[{key[1]}] is reached from {origin.title} in line {self.report.line(origin)}",
+                    hint=self.way(self.graph.path(key, bit), node),
                 )
+
+    def way(self, path: list[Block], node: Call) -> str:
+        """How a call is reached, in words: `path` leads to the block that it stands in."""
+        first, *rest = path
+        calls = ", which calls ".join(block.title for block in rest)
+        return f"{first.title} in {self.report.where(first, node)} calls {calls}"
 
     # -- arguments --------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from openserd.script.grammar_items import item_grammar
 from openserd.script.grammar_statements import block_grammar
 from openserd.script.recovery import Failures, Items
 from openserd.script.source import Source
+from openserd.script.surroundings import NOWHERE, Surroundings
 from openserd.script.tokens import value_grammar
 from openserd.script.tree import Broken, Item
 
@@ -30,8 +31,8 @@ class Grammar:
     def __init__(self) -> None:
         self.failures = Failures()
         variable, value = value_grammar()
-        expression, assignment = expression_grammar(variable)
         call = call_grammar(value)
+        expression, assignment = expression_grammar(variable, value, call)
         condition = condition_grammar(variable, value, expression, assignment, call)
         block = block_grammar(self.failures, variable, assignment, condition, call)
         self.items = Items(item_grammar(block), self.failures)
@@ -61,19 +62,19 @@ def deepest(source: Source) -> ConfigError | None:
     return None
 
 
-def read(text: str, file: str) -> tuple[Source, list[Item], list[ConfigError]]:
+def read(text: str, file: str, around: Surroundings = NOWHERE) -> tuple[Source, list[Item], list[ConfigError]]:
     """A script as a tree, with every syntax error.
 
-    Where something is wrong and a string runs over a line end, the script is read again with strings that end on
-    their line: a missing quote is then found where it is missing.
+    Where something is wrong and a string runs over a line end and stands oddly, the script is read again with strings
+    that end on their line: a missing quote is then found where it is missing.
     """
-    source = Source(text, file)
+    source = Source(text, file, around=around)
     too_deep = deepest(source)
     if too_deep is not None:
         return source, [], [too_deep]
     items, errors = grammar().read(source)
-    if errors and (source.long_strings or source.bad_lines):
-        strict = Source(text, file, in_line=True)
+    if errors and (source.odd_strings or source.bad_lines):
+        strict = Source(text, file, in_line=True, around=around)
         again = grammar().read(strict)
         if strict.bad_lines:
             return strict, *again

@@ -64,8 +64,8 @@ def domain_of(_text: str, _at: int, toks: Tokens) -> TlsDomain:
 
 def setting_grammar() -> ParserElement:
     """`name = value ...`: a further value is none that begins the next item."""
-    number_or_word = r"(?:[A-Za-z]+:)?\[[0-9A-Fa-f:.]+\](?::\d+)?|[-+]?[\w*:](?:[\w.:*/]|-(?=\w))*"
-    first = token(f"{STRING}|{number_or_word}", "a value").set_parse_action(value_of)
+    number_or_word = r"(?:[A-Za-z]+:)?\[[\w:.]+\](?::\w+)?|[-+]?[\w*:](?:[\w.:*/]|-(?=\w))*"
+    first = token(rf"{STRING}|(?!\w+\s*=(?!=))(?:{number_or_word})", "a value").set_parse_action(value_of)
     further = token(
         rf"{STRING}|(?!(?:loadmodule|modparam|{BLOCK_KIND}|tls_\w+_domain)\b)(?:{number_or_word})"
         r"(?![\w.:*/-]|\s*=)",

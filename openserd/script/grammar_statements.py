@@ -19,7 +19,7 @@ from openserd.script.tokens import (
     token,
     value_of,
 )
-from openserd.script.tree import Case, If, Node, Switch
+from openserd.script.tree import Case, If, Node, Switch, While
 
 BRANCH: Final = "a statement or a block in braces"
 
@@ -29,6 +29,12 @@ def if_of(_text: str, _at: int, toks: Tokens) -> If:
     keyword, condition, then = toks[:3]
     orelse = toks[4] if len(toks) > 3 else None
     return If(keyword.start(1), keyword.end(1), condition, then, orelse)
+
+
+def while_of(_text: str, _at: int, toks: Tokens) -> While:
+    """A loop."""
+    keyword, condition, body = toks
+    return While(keyword.start(1), keyword.end(1), condition, body)
 
 
 def case_of(_text: str, _at: int, toks: Tokens) -> Case:
@@ -63,6 +69,7 @@ def block_grammar(
     branch = Choice([(r"\{", body), (r"[^}]", single)], BRANCH)
     orelse = joined(token(r"else\b", "else") - branch)
     conditional = joined(token(r"if\b", "if") - Guarded(condition, failures) - branch + joined(Opt(orelse)))
+    loop = joined(token(r"while\b", "while") - Guarded(condition, failures) - branch)
     number = token(r"[-+]?\s*\d\w*", "a number").set_parse_action(value_of)
     key = joined(MatchFirst([STRING_TOKEN.copy().set_parse_action(value_of), number]), "a string or a number")
     case_body = Statements(statement, failures, ends=("case", "default", "}"))
@@ -85,6 +92,7 @@ def block_grammar(
     statement <<= Choice(
         [
             (r"if\b", conditional.set_parse_action(if_of)),
+            (r"while\b", loop.set_parse_action(while_of)),
             (r"switch\b", switch.set_parse_action(switch_of)),
             (r"[A-Za-z_]", joined(call - SEMICOLON)),
             (r"\$", joined(assignment - SEMICOLON)),

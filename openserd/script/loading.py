@@ -6,10 +6,12 @@ from typing import Any, Final, Protocol
 
 import regex
 
+from openserd.core.blacklists import network_of
 from openserd.core.module import Module
 from openserd.core.params import NAMES, BlacklistRule, GlobalParams, TlsDomainSettings
 from openserd.errors import ConfigError
 from openserd.script.problems import did_you_mean, nearest
+from openserd.script.pvars_named import parse_avp_aliases
 from openserd.script.report import Report
 from openserd.script.tree import (
     Blacklist,
@@ -82,6 +84,8 @@ class Loading:
         for value in item.values:
             try:
                 warning = self.params.set(item.name, [written(value)])
+                if item.name == "avp_aliases":
+                    parse_avp_aliases(str(written(value)))
             except ConfigError as error:
                 self.report.raised(error, value)
             else:
@@ -102,26 +106,27 @@ class Loading:
 
     def blacklist(self, item: Blacklist) -> None:
         """`dst_blacklist`."""
-        rules = []
-        for negated, values in item.rules:
-            proto, network, port, pattern = values
+        rules = [self.blacklist_rule(negated, values) for negated, values in item.rules]
+        self.params.blacklists.setdefault(item.name, []).extend(rule for rule in rules if rule is not None)
+
+    def blacklist_rule(self, negated: bool, values: tuple[Node, ...]) -> BlacklistRule | None:
+        """One rule; None where an error was reported."""
+        proto, network, port, pattern = values
+        for read, node in ((blacklist_proto, proto), (blacklist_network, network), (blacklist_port, port)):
             try:
-                rules.append(
-                    BlacklistRule(
-                        negated,
-                        blacklist_proto(proto),
-                        str(written(network)),
-                        blacklist_port(port),
-                        str(written(pattern)),
-                    )
-                )
+                read(node)
             except ConfigError as error:
-                self.report.raised(error, proto if "protocol" in error.message else port)
-        self.params.blacklists.setdefault(item.name, []).extend(rules)
-        self.report.warn("dst_blacklist is not in effect yet", item)
+                self.report.raised(error, node)
+                return None
+        return BlacklistRule(
+            negated, blacklist_proto(proto), blacklist_network(network), blacklist_port(port), str(written(pattern))
+        )
 
     def tls_domain(self, item: TlsDomain) -> None:
         """`tls_server_domain` and `tls_client_domain`."""
+        for setting in item.settings:
+            if len(setting.values) > 1:
+                self.report.error(f"{setting.name} takes one value", setting.values[1], expected="one value")
         settings = {setting.name: written(setting.values[0]) for setting in item.settings}
         kind = item.kind.removeprefix("tls_").removesuffix("_domain")
         self.params.tls_domains.append(TlsDomainSettings(kind, item.address, settings))
@@ -178,7 +183,7 @@ class Loading:
         if later is not None:
             if self.failed:
                 return
-            hint = f'loadmodule "{later.path.value}" in line {self.report.line(later)} must stand before'
+            hint = f'loadmodule "{later.path.value}" in {self.report.where(later, item)} must stand before'
         else:
             hint = did_you_mean(wanted, [module.name for module in self.modules]) or (
                 f'add loadmodule "{wanted}.so" before' if re.fullmatch(r"[\w-]+", wanted) else ""
@@ -207,6 +212,13 @@ def blacklist_proto(value: Node) -> str | None:
     if word not in ("udp", "tcp", "tls", "any"):
         raise ConfigError(f"{word} is no protocol", expected="udp, tcp, tls or any")
     return None if word == "any" else word
+
+
+def blacklist_network(value: Node) -> str:
+    """The network of a blacklist rule, as written."""
+    network = str(written(value))
+    network_of(network)
+    return network
 
 
 def blacklist_port(value: Node) -> int:

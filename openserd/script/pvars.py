@@ -183,9 +183,9 @@ def unknown(name: str, env: Env) -> ConfigError:
 
 
 def nearest(name: str, env: Env) -> str:
-    """One sentence with the nearest name that exists, "" where none is near."""
+    """One sentence with the nearest name that exists, or with a way to have one of one's own."""
     names = known_names(env)
     same = [known for known in names if known.lower() == name.lower()]
     begun = [known for known in names if name.startswith(known)]
-    near = same or get_close_matches(name, names, 1, 0.5) or begun[-1:]
-    return f"is ${near[0]} meant?" if near else ""
+    near = same or get_close_matches(name, names, 1, 0.6) or begun[-1:]
+    return f"is ${near[0]} meant?" if near else f"variables of the script are written $var({name})"

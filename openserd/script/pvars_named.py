@@ -73,13 +73,21 @@ def parse_avp_aliases(text: str) -> AvpAliases:
     return aliases
 
 
+def avp_param(text: str, aliases: AvpAliases | str = "") -> AvpName | None:
+    """The AVP that a module's parameter names, `$avp(...)`, None where it is empty; `aliases` as parsed or as in
+    `avp_aliases`. Raises ConfigError."""
+    spec = text.strip()
+    if not spec:
+        return None
+    if not (spec.startswith("$avp(") and spec.endswith(")")):
+        raise ConfigError(f"'{text}' is no AVP", expected="an AVP such as $avp(s:name) or $avp(i:42)")
+    return parse_avp_name(spec[len("$avp(") : -1], parse_avp_aliases(aliases) if isinstance(aliases, str) else aliases)
+
+
 def avp_variable(spelling: str, inner: str, index: Index, env: Env) -> Variable:
-    """$avp(name): the newest value, or the one at `index`; assigning adds a value, null removes all."""
+    """$avp(name): the newest value, or that at `index`; assigning adds a value whatever the index, null removes all."""
     aliases = parse_avp_aliases(text_param(env, "avp_aliases"))
     name, flags = parse_avp_name(inner, aliases)
-    if index is not None:
-        position = index
-        return Variable(spelling, lambda msg: pick(msg.avps.all(name, flags), position))
 
     def get(msg: "SipMsg") -> Value:
         return msg.avps.get(name, flags)
@@ -90,6 +98,9 @@ def avp_variable(spelling: str, inner: str, index: Index, env: Env) -> Variable:
         else:
             msg.avps.add(name, value, flags)
 
+    if index is not None:
+        position = index
+        return Variable(spelling, lambda msg: pick(msg.avps.all(name, flags), position), put)
     return Variable(spelling, get, put)
 
 
@@ -130,12 +141,22 @@ def script_variable(spelling: str, inner: str, index: Index, env: Env) -> Variab
     return Variable(spelling, get, put)
 
 
+def environment_variable(spelling: str, inner: str, index: Index, env: Env) -> Variable:
+    """$env(NAME): the value that the environment of the server had at start; absent where it had none."""
+    if not inner or index is not None:
+        raise ConfigError(f"{spelling} is no variable of the environment", expected="$env(NAME)")
+    value = getattr(env.core, "environment", {}).get(inner)
+    constant = None if value is None else encoded(value)
+    return Variable(spelling, lambda msg: constant)
+
+
 Family = Callable[[str, str, Index, Env], Variable]
 
 #: $avp and its short forms; the letters t g s p of 1.1 once chose a list and are read as one.
 _AVP_NAMES: Final = ("avp", "a", "avpt", "avpg", "avps", "avpp", "at", "ag", "as", "ap")
 FAMILIES: Final[dict[str, Family]] = {
     **dict.fromkeys(_AVP_NAMES, avp_variable),
+    "env": environment_variable,
     "hdr": hdr_variable,
     "h": hdr_variable,
     "var": script_variable,

@@ -19,8 +19,11 @@ from openserd.script.tree import Broken
 SPACE: Final = re.compile(r"\s*")
 STOP: Final = re.compile(r"[;{}]")
 NEXT_ITEM: Final = re.compile(
-    rf"^[ \t]*(?:{BLOCK_KIND}\s*[\[{{]|loadmodule\b|modparam\b|tls_\w+_domain\b|[A-Za-z_]\w*\s*=(?!=)[^;]*$)", re.M
+    rf"^[ \t]*(?:{BLOCK_KIND}\s*[\[{{]|\w+_route\b|loadmodule\b|modparam\b|tls_\w+_domain\b"
+    r"|[A-Za-z_]\w*\s*=(?!=)[^;]*$)",
+    re.MULTILINE,
 )
+HEADED: Final = re.compile(r"[^;{}\n]*\{")  #: something and the brace that opens its block
 WORD: Final = re.compile(r"[a-z_]+")
 
 
@@ -36,14 +39,16 @@ class Failures:
         self.errors: list[ConfigError] = []
         self.unclosed_at = -1
 
-    def note(self, failure: ParseBaseException) -> None:
-        """Keeps what a failed rule says."""
-        self.add(describe(self.source, failure.loc, failure.msg.removeprefix("Expected ")), failure.loc)
+    def note(self, failure: ParseBaseException, begin: int) -> None:
+        """Keeps what a failed rule says about what begins at `begin`."""
+        self.add(describe(self.source, failure.loc, failure.msg.removeprefix("Expected ")), failure.loc, begin)
 
-    def add(self, error: ConfigError, at: int) -> None:
+    def add(self, error: ConfigError, at: int, begin: int | None = None) -> None:
         """Keeps an error, unless it only follows from another on its line, from a missing quote or an open block."""
-        lines = (error.line, self.source.line(at))
-        known = any(one.line == error.line for one in self.errors)
+        source = self.source
+        offsets = (at,) if begin is None else (at, begin)
+        lines = ((error.file, error.line), *((source.file_of(one), source.line(one)) for one in offsets))
+        known = any((one.file, one.line) == lines[0] for one in self.errors)
         if not known and at != self.unclosed_at and not self.source.bad_lines.intersection(lines):
             self.errors.append(error)
 
@@ -135,7 +140,7 @@ class Statements(ParseElementEnhance):
         try:
             loc, tokens = self.expr._parse(instring, loc)
         except ParseBaseException as failure:
-            self.failures.note(failure)
+            self.failures.note(failure, loc)
             found.append(Broken(loc, failure.loc))
             return max(self.failures.after_broken(loc, failure.loc), loc + (failure.loc <= loc))
         found.extend(tokens)
@@ -154,7 +159,7 @@ class Guarded(ParseElementEnhance):
         try:
             return self.expr._parse(instring, loc)
         except ParseBaseException as failure:
-            self.failures.note(failure)
+            self.failures.note(failure, loc)
             stop = STOP.search(self.failures.source.mask, failure.loc)
             end = stop.start() if stop and stop[0] != "}" else failure.loc
             return end, [Broken(loc, end)]
@@ -190,8 +195,10 @@ class Items(ParseElementEnhance):
         if failure.loc <= loc or failure.msg == "Expected '='":
             self.failures.add(outside(source, loc, last), loc)
         else:
-            self.failures.note(failure)
-        next_item = NEXT_ITEM.search(source.mask, max(failure.loc, loc + 1))
-        if next_item is None:
-            return len(source.mask)
-        return spaced(source.mask, next_item.start())
+            self.failures.note(failure, loc)
+        at = max(failure.loc, loc + 1)
+        block = HEADED.match(source.mask, loc)
+        if block and block.end() > failure.loc and source.token(loc) != "}":
+            return self.failures.after_block(block.end(), 1)
+        next_item = NEXT_ITEM.search(source.mask, at)
+        return len(source.mask) if next_item is None else spaced(source.mask, next_item.start())

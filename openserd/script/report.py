@@ -9,6 +9,7 @@ from openserd.script.tree import Node
 
 CHECK: Final = 1  #: `-c` and loading
 STRICT: Final = 2  #: `-C`: the kinds of route from which blocks are reached, and more warnings
+LINT: Final = 3  #: `--lint`: what is allowed and seldom wise
 
 
 class Report:
@@ -26,22 +27,29 @@ class Report:
         self.error_at(message, node.start, node.end, expected=expected, hint=hint)
 
     def error_at(self, message: str, start: int, end: int, *, expected: str = "", hint: str = "") -> None:
-        """An error about the text start..end."""
-        self.errors.append(self.source.error(message, start, end, expected=expected, hint=hint))
+        """An error about the text start..end, unless a missing quote on its line is what is wrong."""
+        self.keep(self.source.error(message, start, end, expected=expected, hint=hint))
+
+    def keep(self, error: ConfigError) -> None:
+        """Keeps an error, unless it is on a line whose quotes do not match."""
+        if (error.file, error.line) not in self.source.bad_lines:
+            self.errors.append(error)
 
     def raised(self, error: ConfigError, node: Node, *, hint: str = "") -> None:
         """An error about `node` that came as an exception without a place."""
-        self.errors.append(self.source.placed(error, node.start, node.end, hint=hint))
+        self.keep(self.source.placed(error, node.start, node.end, hint=hint))
 
-    def warn(self, message: str, node: Node, *, hint: str = "") -> None:
-        """A warning about `node`."""
-        self.warnings.append(self.source.error(message, node.start, node.end, hint=hint))
+    def warn(self, message: str, node: Node, *, hint: str = "", code: str = "") -> None:
+        """A warning about `node`; `code` is the name of the lint that it comes from."""
+        warning = self.source.error(message, node.start, node.end, hint=hint)
+        warning.code = code
+        self.warnings.append(warning)
 
-    def line(self, node: Node) -> int:
-        """The line a node begins on."""
-        return self.source.line(node.start)
+    def where(self, node: Node, near: Node) -> str:
+        """The line a node begins on, with its file where that is not the one of `near`."""
+        return self.source.where(node.start, near.start)
 
     def finish(self) -> None:
         """Raises ConfigErrors when there are errors."""
         if self.errors:
-            raise ConfigErrors(self.errors)
+            raise ConfigErrors(self.errors, self.warnings)

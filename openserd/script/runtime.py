@@ -20,7 +20,31 @@ log = logging.getLogger(__name__)
 MAX_DEPTH: Final = 100
 PROTO_NUMBERS: Final = {"udp": 1, "tcp": 2, "tls": 3}
 FAMILY_NUMBERS: Final = {4: 2, 6: 10}
-Network = IPv4Network | IPv6Network
+
+
+class Masked:
+    """The addresses that agree with one in the bits of a mask with gaps, such as 10.0.0.1/255.0.255.0."""
+
+    def __init__(self, address: IPv4Address | IPv6Address, mask: IPv4Address | IPv6Address) -> None:
+        self.version = address.version
+        self.mask = int(mask)
+        self.bits = int(address) & self.mask
+
+    def __contains__(self, address: IPv4Address | IPv6Address) -> bool:
+        return address.version == self.version and int(address) & self.mask == self.bits
+
+
+Network = IPv4Network | IPv6Network | Masked
+
+
+def masked(written: str) -> Masked | None:
+    """`address/mask` with whatever mask, None where it is none."""
+    address, _, mask = written.partition("/")
+    try:
+        made = ip_address(address), ip_address(mask)
+    except ValueError:
+        return None
+    return Masked(*made) if made[0].version == made[1].version else None
 
 
 class Server(Protocol):
@@ -58,6 +82,11 @@ class Depth:
             return block(msg)
         finally:
             self.depth -= 1
+
+
+def too_many_rounds(place: str, limit: int) -> None:
+    """Says in the log that a while was left."""
+    log.error("%s: while ends after %d rounds (max_while_loops)", place, limit)
 
 
 def keeping(function: Callable[..., int]) -> Callable[..., int]:

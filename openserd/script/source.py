@@ -4,129 +4,99 @@
     code   modparam("rr", "x", 1)            comments and joined line ends are spaces, line ends stay
     mask   modparam("__", "_", 1)            as code, and what stands in strings is filled in
 
-All three have the same length, so an offset means the same in each.
+All three have the same length, so an offset means the same in each.  The text may come from several files and have
+names replaced (preprocess.py); lines and columns are always those of the file where something stands.
 """
 
 import re
 from bisect import bisect_right
+from operator import attrgetter
 from typing import Final
 
 from openserd.errors import ConfigError
+from openserd.script.origin import Origin, Piece
+from openserd.script.preprocess import Preprocessor
+from openserd.script.surroundings import NOWHERE, Surroundings
 
-PIECE: Final = re.compile(
-    r"""(?P<string>"(?:[^"\\]|\\.)*+"|'[^']*')|(?P<hash>\#[^\n]*)|(?P<open>/\*)|(?P<join>\\\r?\n)|(?P<quote>["'])""",
-    re.S,
-)
-PIECE_IN_LINE: Final = re.compile(
-    r"""(?P<string>"(?:[^"\\\n]|\\.)*+"|'[^'\n]*')|(?P<hash>\#[^\n]*)|(?P<open>/\*)|(?P<join>\\\r?\n)|(?P<quote>["'])""",
-    re.S,
-)
-COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
-NOT_LINE_END: Final = re.compile(r"[^\n]")
 TOKEN: Final = re.compile(
     r"""\$\(?[\w.]*|[A-Za-z_]\w*(?::len)?|\d[\w.]*|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|==|=~|!=|!~|&&|\|\||//|\S""", re.S
 )
+START: Final = attrgetter("start")
 
 
 class Source:
     """One script's text. `in_line` reads strings as ending on their line, to find the quote that is missing."""
 
-    def __init__(self, text: str, file: str, *, in_line: bool = False) -> None:
-        self.text = text
+    def __init__(self, text: str, file: str, *, in_line: bool = False, around: Surroundings = NOWHERE) -> None:
         self.file = file
         self.in_line = in_line
-        self.problems: list[ConfigError] = []
-        self.bad_lines: set[int] = set()  #: lines whose quotes do not match
-        self.long_strings: list[int] = []  #: where strings that run over a line end begin
-        self.starts = [0] + [match.end() for match in re.finditer("\n", text)]
-        self.code, self.mask = self.read()
-
-    def read(self) -> tuple[str, str]:
-        """`code` and `mask` of the text."""
-        code: list[str] = []
-        mask: list[str] = []
-        at = 0
-        while match := (PIECE_IN_LINE if self.in_line else PIECE).search(self.text, at):
-            before = self.text[at : match.start()]
-            seen, filled, at = self.piece(match)
-            code += (before, seen)
-            mask += (before, filled)
-        rest = self.text[at:]
-        return "".join(code) + rest, "".join(mask) + rest
-
-    def piece(self, match: re.Match[str]) -> tuple[str, str, int]:
-        """What a string or comment leaves in `code` and in `mask`, and where reading goes on."""
-        text = match[0]
-        if match["string"]:
-            if "\n" in text:
-                self.long_strings.append(match.start())
-            return text, text[0] + NOT_LINE_END.sub("_", text[1:-1]) + text[-1], match.end()
-        if match["quote"]:
-            return self.open_quote(match.start())
-        if match["open"]:
-            end = self.comment_end(match.start())
-            blank = NOT_LINE_END.sub(" ", self.text[match.start() : end])
-        else:
-            end = match.end()
-            blank = NOT_LINE_END.sub(" ", text)
-        return blank, blank, end
-
-    def comment_end(self, start: int) -> int:
-        """The offset after a comment; comments nest."""
-        depth = 1
-        at = start + 2
-        while edge := COMMENT_EDGE.search(self.text, at):
-            at = edge.end()
-            depth += 1 if edge[0] == "/*" else -1
-            if not depth:
-                return at
-        self.problems.append(
-            self.error(
-                "this comment is not closed",
-                start,
-                start + 2,
-                expected="*/",
-                hint="comments nest: each /* needs its own */",
-            )
+        first = Origin(text, file)
+        read = Preprocessor(around, in_line=in_line)
+        read.read(first)
+        self.text, self.code, self.mask = (
+            "".join(form) for form in (read.joined.text, read.joined.code, read.joined.mask)
         )
-        return len(self.text)
+        self.pieces: list[Piece] = read.joined.pieces or [Piece(0, first, 0)]
+        self.plain = len(self.pieces) == 1 and not self.pieces[0].width  #: one file, and every offset as it is there
+        self.problems: list[ConfigError] = read.problems
+        self.bad_lines = read.bad_lines
+        self.odd_strings = read.odd_strings
 
-    def open_quote(self, start: int) -> tuple[str, str, int]:
-        """A string that is not closed: reported, and read as if it ended with its line."""
-        line = self.line(start)
-        end = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
-        quote = self.text[start]
-        self.bad_lines.add(line)
-        self.problems.append(
-            self.error(
-                "this string is not closed",
-                start,
-                start + 1,
-                expected=quote,
-                hint="the quotes of this line do not pair up",
-            )
-        )
-        length = end - start
-        filled = quote + "_" * (length - 2) + quote if length > 1 else " " * length
-        return filled, filled, end
+    # -- places ---------------------------------------------------------------------------------------------
+
+    def piece(self, offset: int) -> Piece:
+        """The piece of the text in which an offset lies."""
+        if self.plain:
+            return self.pieces[0]
+        return self.pieces[max(0, bisect_right(self.pieces, offset, key=START) - 1)]
+
+    def place(self, offset: int) -> tuple[Origin, int]:
+        """The file and the offset in it where an offset lies; the start of a name that was replaced."""
+        piece = self.piece(offset)
+        return piece.origin, piece.offset if piece.width else piece.offset + offset - piece.start
+
+    def place_end(self, start: int, end: int) -> int:
+        """Where start..end ends in the file of its start; on its first line where it ends in another file."""
+        origin, begin = self.place(start)
+        last = self.piece(max(start, end - 1))
+        if last.origin is not origin:
+            return origin.line_end(origin.line(begin))
+        return last.offset + (last.width or end - last.start)
 
     def line(self, offset: int) -> int:
         """The line of an offset, from 1."""
-        return bisect_right(self.starts, offset)
+        origin, at = self.place(offset)
+        return origin.line(at)
 
     def column(self, offset: int) -> int:
         """The column of an offset, from 1; a tab counts as one."""
-        return offset - self.starts[self.line(offset) - 1] + 1
+        origin, at = self.place(offset)
+        return origin.column(at)
 
-    def line_text(self, line: int) -> str:
-        """One line as written, without its end."""
-        end = self.starts[line] - 1 if line < len(self.starts) else len(self.text)
-        return self.text[self.starts[line - 1] : end].rstrip("\r")
+    def file_of(self, offset: int) -> str:
+        """The file in which an offset lies."""
+        return self.piece(offset).origin.file
+
+    def last_before(self, offset: int, file: str) -> int:
+        """The last offset before another that lies in `file`: where an `include_file` stands, seen from inside."""
+        number = bisect_right(self.pieces, offset, key=START) - 1
+        while number > 0 and self.pieces[number - 1].origin.file != file:
+            number -= 1
+        return max(0, self.pieces[number].start - 1)
+
+    def where(self, offset: int, near: int) -> str:
+        """The line of an offset, with its file where that is not the one of `near`."""
+        origin, at = self.place(offset)
+        here = origin.file == self.file_of(near)
+        return f"line {origin.line(at)}" if here else f"line {origin.line(at)} of {origin.file}"
 
     def indent(self, offset: int) -> int:
         """How far the line of an offset is indented, in columns with tabs at every eighth."""
-        text = self.line_text(self.line(offset)).expandtabs()
+        origin, at = self.place(offset)
+        text = origin.line_text(origin.line(at)).expandtabs()
         return len(text) - len(text.lstrip())
+
+    # -- text -----------------------------------------------------------------------------------------------
 
     def token(self, offset: int) -> str:
         """What stands at an offset, as a message shows it; "" at the end of the text."""
@@ -137,17 +107,15 @@ class Source:
         """Where the last thing before an offset ends."""
         return len(self.code[:offset].rstrip())
 
+    # -- errors ---------------------------------------------------------------------------------------------
+
     def error(
         self, message: str, start: int, end: int | None = None, *, expected: str = "", hint: str = ""
     ) -> ConfigError:
         """An error at start..end; the mark stays within the first line."""
-        line = self.line(start)
-        shown = self.line_text(line)
-        column = self.column(start)
-        width = max(1, min((end if end is not None else start + 1) - start, len(shown) - column + 1))
-        return ConfigError(
-            message, file=self.file, line=line, column=column, width=width, source=shown, expected=expected, hint=hint
-        )
+        origin, begin = self.place(start)
+        stop = self.place_end(start, end if end is not None else start + 1)
+        return origin.error(message, begin, stop, expected=expected, hint=hint or self.piece(start).note)
 
     def placed(self, error: ConfigError, start: int, end: int, *, hint: str = "") -> ConfigError:
         """An error without a place, as it is raised by a module or a kind, with one."""

@@ -138,6 +138,14 @@ class If(Node):
 
 
 @dataclass(slots=True, eq=False)
+class While(Node):
+    """A loop; it ends after `max_while_loops` rounds at the latest."""
+
+    condition: "Condition"
+    body: "tuple[Statement, ...]"
+
+
+@dataclass(slots=True, eq=False)
 class Case(Node):
     """One alternative of a switch; `value` is None for `default`."""
 
@@ -169,7 +177,7 @@ class Exit(Node):
 
 @dataclass(slots=True, eq=False)
 class Break(Node):
-    """Leaves the switch."""
+    """Leaves the innermost switch or while."""
 
 
 @dataclass(slots=True, eq=False)
@@ -239,9 +247,9 @@ class Block(Node):
 
 
 Value = Text | Number | Word | Variable
-Expression = Text | Number | Word | Variable | Binary | Unary
+Expression = Text | Number | Word | Variable | Binary | Unary | Compare | Call | RouteCall
 Condition = Compare | Variable | Number | Not | Logic | Bracket | Assign | Call | RouteCall | Broken
-Statement = Call | RouteCall | Assign | If | Switch | Return | Exit | Break | Broken
+Statement = Call | RouteCall | Assign | If | While | Switch | Return | Exit | Break | Broken
 Item = Setting | Blacklist | TlsDomain | LoadModule | ModParam | Block | Broken
 
 
@@ -250,6 +258,8 @@ def parts(node: Node) -> "tuple[Node, ...]":
     match node:
         case If():
             return (node.condition, *node.then, *(node.orelse or ()))
+        case While():
+            return (node.condition, *node.body)
         case Switch():
             return (node.variable, *node.cases)
         case Case() | Block():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
@@ -23,7 +23,7 @@ from openserd.core.module import (
 )
 from openserd.core.routes import run
 from openserd.errors import ConfigError, SipError
-from openserd.script import Script, load
+from openserd.script import Script, Surroundings, load
 from tests.unit.script.pv_samples import message
 
 Calls = list[tuple[Any, ...]]
@@ -193,9 +193,26 @@ class FakeLoader:
 ALL_MODULES = "".join(f'loadmodule "{name}.so" ' for name in MODULES)
 
 
-def script(text: str, level: int = 1, core: Core | None = None, file: str = "openser.cfg") -> Script:
+NOWHERE: Final = Surroundings()
+
+
+def script(
+    text: str, level: int = 1, core: Core | None = None, file: str = "openser.cfg", around: Surroundings = NOWHERE
+) -> Script:
     """A script as it stands."""
-    return load(text, file, core or Core(), FakeLoader(), level)
+    return load(text, file, core or Core(), FakeLoader(), level, None, around)
+
+
+def files(**texts: str) -> Surroundings:
+    """Surroundings with these files, NAME.cfg each."""
+
+    def read(path: str) -> str:
+        name = path.removesuffix(".cfg")
+        if name not in texts:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return texts[name]
+
+    return Surroundings(read)
 
 
 def compiled(blocks: str, **more: Any) -> Script:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openserd.script import STRICT, ConfigErrors
+from openserd.script import STRICT, ConfigErrors, Surroundings
 from tests.unit.script.script_modules import script
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -16,8 +16,9 @@ SCRIPTS = sorted((ROOT / "tests/data/scripts/broken").glob("*.cfg"))
 
 def errors_of(path: Path) -> str:
     """What is said about a script."""
+    around = Surroundings(lambda name: (path.parent / name).read_text(), {"ON_THE_COMMAND_LINE": "1"})
     with pytest.raises(ConfigErrors) as raised:
-        script(path.read_text(), level=STRICT, file=path.name)
+        script(path.read_text(), level=STRICT, file=path.name, around=around)
     return f"{raised.value}\n"
 
 
@@ -26,8 +27,8 @@ def test_broken_script_is_told_what_is_wrong(path: Path) -> None:
     assert errors_of(path) == path.with_suffix(".expected").read_text()
 
 
-def test_there_are_many_broken_scripts() -> None:
-    assert len(SCRIPTS) >= 25
+def test_there_are_sixty_broken_scripts() -> None:
+    assert len(SCRIPTS) >= 60
 
 
 def test_the_printed_hello_world_lacks_exactly_one_module() -> None:

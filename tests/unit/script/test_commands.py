@@ -126,9 +126,15 @@ def test_functions_may_be_called_from_any_route_but_next_branches() -> None:
     assert limited == {"next_branches": REQUEST | FAILURE}
 
 
-def test_only_use_blacklist_is_unavailable_and_says_why(server: Server) -> None:
-    assert {name for name, command in COMMANDS.items() if command.unavailable} == {"use_blacklist"}
-    assert server.call(message(), "use_blacklist", "spammers") == -1
+def test_no_function_is_unavailable() -> None:
+    assert [name for name, command in COMMANDS.items() if command.unavailable] == []
+
+
+def test_use_blacklist_takes_a_list_that_the_script_defines(server: Server) -> None:
+    server.core.params.blacklists["spammers"] = []
+    assert server.call(message(), "use_blacklist", "spammers") == 1
+    with pytest.raises(ConfigError):
+        server.call(message(), "use_blacklist", "spam")
 
 
 # -- request URI ----------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ route[2] { save("location"); }
         script(text, level=2)
     (error,) = raised.value.errors
     assert (error.message, error.line) == ("save cannot be used in failure_route", 5)
-    assert error.hint == "route[2] is reached from failure_route[1] in line 3"
+    assert error.hint == "failure_route[1] in line 3 calls route[1], which calls route[2]"
 
 
 def test_parameters_that_do_nothing_yet_warn_only_when_they_matter() -> None:

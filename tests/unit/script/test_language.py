@@ -152,6 +152,91 @@ def test_a_switch_inside_a_switch_keeps_its_own_cases_and_breaks() -> None:
     assert marks(text) == ["inner", "after", "fallen"]
 
 
+# -- assignments --------------------------------------------------------------------------------------------------
+
+
+def test_the_result_of_a_function_can_be_assigned() -> None:
+    assert marks('route { $var(x) = give("7"); mark("$var(x)"); }') == ["7"]
+    assert marks('route { $var(x) = give("-1") + 3; mark("$var(x)"); }') == ["2"]
+    assert marks('route { $var(x) = route(1); mark("$var(x)"); } route[1] { return(5); }') == ["5"]
+
+
+def test_a_function_that_returns_0_ends_the_script_from_an_assignment_too() -> None:
+    assert marks('route { $var(x) = give("0"); mark("no"); }') == []
+    assert marks('route { $var(x) = route(1); mark("no"); } route[1] { exit; }') == []
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ('method=="INVITE"', "1"),
+        ('method=="ACK"', "0"),
+        ('$rm=="INVITE"', "1"),
+        ("(uri==myself)", "0"),
+        ("uri!=myself", "1"),
+        ('$rm == "INVITE" + 1', None),
+        ('($rm == "INVITE") + 1', "2"),
+        ("msg:len > 10", "1"),
+        ("$rm", "INVITE"),
+        ("word", "word"),
+    ],
+)
+def test_a_comparison_can_be_assigned_as_1_or_0(expression: str, value: str | None) -> None:
+    text = f'route {{ $var(x) = {expression}; mark("$var(x)"); }}'
+    if value is None:
+        assert len(marks(text)) == 1
+    else:
+        assert marks(text) == [value]
+
+
+def test_an_indexed_avp_is_assigned_as_one_without_index() -> None:
+    text = 'route { $avp(s:x) = "a"; $avp(s:x[0]) = "b"; mark("$avp(s:x[0]) $avp(s:x[1])"); }'
+    assert marks(text) == ["b a"]
+
+
+# -- while ------------------------------------------------------------------------------------------------------
+
+
+def test_while_repeats_as_long_as_its_condition_holds() -> None:
+    text = 'route { $var(i) = 0; while ($var(i) < 3) { mark("$var(i)"); $var(i) = $var(i) + 1; } mark("end"); }'
+    assert marks(text) == ["0", "1", "2", "end"]
+    assert marks('route { while (0) mark("no"); mark("end"); }') == ["end"]
+    assert marks('route { $var(i) = 2; while $var(i) > 0 $var(i) = $var(i) - 1; mark("$var(i)"); }') == ["0"]
+
+
+def test_break_leaves_the_innermost_while_or_switch() -> None:
+    text = """route { $var(i) = 0; while (1) { $var(i) = $var(i) + 1;
+        switch ($var(i)) { case 1: mark("one"); break;
+                           case 2: mark("two"); while (1) { break; } mark("in two"); break; }
+        if ($var(i) == 3) break; mark("next"); } mark("end"); }"""
+    assert marks(text) == ["one", "next", "two", "in two", "next", "end"]
+
+
+def test_a_while_is_left_after_its_limit_with_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert marks('route {\nwhile (1) mark("x"); mark("end"); }') == ["x"] * 100 + ["end"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "openser.cfg:2: while ends after 100 rounds (max_while_loops)"
+    ]
+
+
+def test_the_limit_of_while_can_be_set_and_reached_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    text = 'max_while_loops=3 route { $var(i) = 0; while ($var(i) < 3) { $var(i) = $var(i) + 1; mark("x"); } }'
+    assert marks(text) == ["x"] * 3
+    assert caplog.records == []
+    assert marks(text.replace("=3", "=2", 1)) == ["x"] * 2
+
+
+def test_a_while_inside_a_while_has_a_limit_of_its_own() -> None:
+    text = 'max_while_loops=2 route { while (1) { while (1) { mark("inner"); } mark("outer"); } }'
+    assert marks(text) == ["inner", "inner", "outer"] * 2
+
+
+def test_the_script_ends_from_inside_a_while() -> None:
+    assert marks('route { while (1) { exit; } mark("no"); }') == []
+    assert marks('route { while (give("0")) { } mark("no"); }') == []
+    assert marks('route { route(1); mark("after"); } route[1] { while (1) { return(1); } mark("no"); }') == ["after"]
+
+
 # -- logic ------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +377,9 @@ def test_myself_looks_at_the_port_that_defaults_to_5060() -> None:
         ("src_ip==203.0.113.0/24", True),
         ("src_ip==203.0.113.0/255.255.255.0", True),
         ("src_ip==10.0.0.0/8", False),
+        ("src_ip==203.1.113.0/255.0.255.0", True),
+        ("src_ip!=203.1.113.0/255.0.255.0", False),
+        ("src_ip==203.1.112.0/255.0.255.0", False),
         ("src_ip!=10.0.0.0/8", True),
         ('src_ip=="203.0.113.9"', True),
         ('src_ip=="203.0.113.0/24"', True),

@@ -89,4 +89,14 @@ def test_blacklists_and_tls_domains_are_kept() -> None:
         ("server", "10.0.0.1:5061", {"tls_method": "TLSv1", "tls_certificate": "/c"}),
         ("client", "name", {"tls_verify_server": 0}),
     ]
-    assert len(made.warnings) == 3
+    assert len(made.warnings) == 2
+
+
+def test_avp_aliases_are_read_where_they_stand() -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        script('debug=3\navp_aliases="email=s:email;broken"\nroute { exit; }')
+    assert [(one.line, one.message) for one in raised.value.errors] == [(2, "bad AVP alias 'broken'")]
+
+
+def test_port_0_is_the_default_port() -> None:
+    assert script("port=0").params.port == 5060

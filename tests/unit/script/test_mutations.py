@@ -5,8 +5,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openserd.script import ConfigErrors
-from tests.unit.script.script_modules import script
+from openserd.script import LINT, ConfigErrors
+from tests.unit.script.script_modules import files, script
 
 GOOD = Path(__file__).resolve().parents[3] / "tests/data/scripts/good"
 TEXTS = [path.read_text() for path in sorted(GOOD.glob("*.cfg"))]
@@ -55,6 +55,14 @@ PIECES = st.sampled_from(
         "modparam(",
         '"\\',
         "99999999999999999999",
+        "while (1)",
+        "break;",
+        "#!define A B\n",
+        "\n#!ifdef A\n",
+        "\n#!else\n",
+        "\n#!endif\n",
+        '\n#!subst "/a/b/g"\n',
+        '\ninclude_file "x.cfg"\n',
     ]
 )
 
@@ -62,7 +70,7 @@ PIECES = st.sampled_from(
 def read(text: str) -> None:
     """Reads a script; errors are as they should be."""
     try:
-        script(text, level=2)
+        script(text, level=LINT, around=files(x="route[9] { exit; } log('x'); #!define A"))
     except ConfigErrors as errors:
         assert errors.errors
         for error in errors.errors:

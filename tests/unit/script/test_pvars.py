@@ -134,7 +134,7 @@ def test_each_variable_of_the_core(name: str, invite: Any, bare: Any, reply: Any
 
 def test_the_table_above_is_complete() -> None:
     listed = {row[0][1:].partition("(")[0] for row in VALUES}
-    named = {*AVPS, "var", "v"}  # further down
+    named = {*AVPS, "var", "v", "env"}  # further down
     assert set(known_names(ENV)) - listed - named == set()
 
 
@@ -281,7 +281,6 @@ def test_writing_and_resetting_the_destination_uri() -> None:
         ("$br", None),
         ("$si", b"1.2.3.4"),
         ("$hdr(Via)", b"x"),
-        ("$avp(s:x)[0]", 1),
         ("$(ru{s.len})", 1),
     ],
 )
@@ -303,8 +302,16 @@ def test_only_these_can_be_assigned_to() -> None:
     assert writable == {"ru", "ruri", "rU", "ruri.user", "rd", "ruri.domain", "du", "duri", "var", "v", *AVPS}
 
 
+def test_env_is_what_the_environment_had_at_start() -> None:
+    env = environment()
+    env.core.environment = {"HOME": "/root"}
+    assert compile_variable("$env(HOME)", env).get(message(BARE)) == b"/root"
+    assert compile_variable("$(env(HOME){s.len})", env).get(message(BARE)) == 5
+    assert compile_variable("$env(NOT_THERE)", env).get(message(BARE)) is None
+
+
 def takes_name(name: str) -> bool:
-    return name in {"hdr", "h", "var", "v", *AVPS}
+    return name in {"env", "hdr", "h", "var", "v", *AVPS}
 
 
 def test_a_module_may_add_a_branch_through_br() -> None:
