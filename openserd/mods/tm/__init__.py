@@ -58,6 +58,7 @@ class Tm(Module):
     """Stateful processing."""
 
     name = "tm"
+    late_statistics = True
     fr_timer: int = param(30, check=positive)  #: seconds to wait for the first reply, and for an ACK
     fr_inv_timer: int = param(120, check=positive)  #: seconds to wait for the final reply to INVITE
     wt_timer: int = param(5, check=positive)  #: seconds that an answered transaction is kept
@@ -103,6 +104,7 @@ class Tm(Module):
         self.proxy = Proxy(core, self.store, driver, ToTags(b"OpenSER-TM/tags", b"-", addresses), stats)
         self.proxy.noisy = bool(self.noisy_ctimer)
         self.requests = Requests(core, self.store, driver, self.proxy, stats)
+        driver.trying = self.requests.build_trying
         self.requests.ruri_matching = bool(self.ruri_matching)
         self.requests.via1_matching = bool(self.via1_matching)
         self.requests.syn_branch = bool(self.syn_branch)

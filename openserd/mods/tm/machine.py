@@ -3,8 +3,10 @@
 Nothing is sent here and no clock is read: `now` comes in as ticks, datagrams go out through `t.outgoing`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from openserd.core.message import SipMsg
 from openserd.mods.tm import fsm
 from openserd.mods.tm.record import CANCEL_SENT, BranchRecord
 from openserd.mods.tm.store import Transaction, TransactionStore
@@ -33,6 +35,7 @@ class Driver:
     def __init__(self, store: TransactionStore, timing: Timing) -> None:
         self.store = store
         self.timing = timing
+        self.trying: Callable[[SipMsg], bytes] | None = None  #: makes the 100 for a request that comes again
 
     # -- server ---------------------------------------------------------------------------------------------
 
@@ -63,6 +66,8 @@ class Driver:
         if action == fsm.RESEND_REPLY:
             if server.reply:
                 t.outgoing.append((server.listener, t.reply_address, self.store.blobs.get(server.reply)))
+            elif server.status == 100 and self.trying is not None:
+                t.outgoing.append((server.listener, t.reply_address, self.trying(self.store.request(t))))
         elif action == fsm.START_G:
             server.interval = timing.t1
             server.retransmit_at = tick(now, timing.t1)

@@ -15,7 +15,7 @@ from openserd.shm.record import U8, U16, U32, Bytes, Record, Ref
 CANCELLED: Final = 1  #: the caller has cancelled it: no new branches
 LOCAL_REPLY: Final = 2  #: the last reply sent was made here
 RPORT_FORCED: Final = 4  #: force_rport() was used on the request
-NOISY: Final = 8  #: a call that is never dropped silently (noisy_ctimer)
+SETTLED: Final = 8  #: only the wait timer still runs: when it ends the record can go unread
 
 # flags of a branch
 CANCEL_WANTED: Final = 1  #: send CANCEL as soon as a provisional reply allows it
@@ -85,7 +85,15 @@ class BranchRecord(Record):
         return self.status >= 200
 
 
+def is_settled(payload: bytes) -> bool:
+    """Whether a packed transaction waits for nothing but its removal; `flags` begins at its byte 2."""
+    return bool(payload[2] & SETTLED)
+
+
 def payload_refs(payload: bytes) -> Iterable[int]:
     """The blobs that a transaction's payload owns, for the sweep of shared memory."""
-    _, end = ServerRecord.unpack_from(payload)
-    return [*ServerRecord.refs(payload), *BranchRecord.refs_many(payload, end)]
+    refs, end = ServerRecord.refs_from(payload)
+    while end < len(payload):
+        more, end = BranchRecord.refs_from(payload, end)
+        refs += more
+    return refs

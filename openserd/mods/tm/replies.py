@@ -42,9 +42,9 @@ class Replies:
         method = msg.cseq.method
         store.lock(hash_)
         try:
-            if not store.is_live(own.slot, own.label) or store.table.hash_of(own.slot) != hash_:
+            if not store.is_live(own.slot, own.label):
                 return None
-            t = store.load(own.slot)
+            t = store.load(own.slot, hash_)
             if own.number >= len(t.branches):
                 return None
             now = self.store.now()

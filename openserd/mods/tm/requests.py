@@ -79,7 +79,7 @@ class Requests:
         store = self.store
         store.lock(found.hash)
         try:
-            t = store.reload(found.slot, found.generation)
+            t = store.reload(found.slot, found.generation, found.hash)
             if t is None:
                 return None
             now = self.store.now()
@@ -161,14 +161,7 @@ class Requests:
 
     def give_up(self, t: Transaction) -> None:
         """Gives back what a transaction that nobody has seen had put aside."""
-        server = t.server
-        owned = [server.request, server.reply, *t.garbage]
-        for branch in t.branches:
-            owned += (branch.sent, branch.cancel, branch.reply, branch.ack)
-        for ref in owned:
-            if ref:
-                self.store.blobs.free(ref)
-        t.garbage.clear()
+        self.store.free_all(t)
         self.store.table.give_back(t.slot)
 
     # -- forwarding -----------------------------------------------------------------------------------------
@@ -185,7 +178,7 @@ class Requests:
                 hop = (
                     branch_hop(self.core, branch, msg)
                     if destination is None
-                    else hop_to(self.core, *destination, branch.listener, msg.listener)
+                    else hop_to(self.core, *destination, branch.listener, msg.listener, msg)
                 )
             except SipError as error:
                 failure = error
@@ -262,7 +255,11 @@ class Requests:
     def trying(self, t: Transaction, msg: SipMsg, now: int) -> None:
         """Answers 100 (OpenSER: `Giving a try`)."""
         t.server.status = 100
-        self.driver.server_step(t, fsm.SEND_1XX, now, build_reply(self.core, msg, 100, b"Giving a try"))
+        t.outgoing.append((t.server.listener, t.reply_address, self.build_trying(msg)))
+
+    def build_trying(self, msg: SipMsg) -> bytes:
+        """The 100: it is not kept, whoever has to repeat it makes it again."""
+        return build_reply(self.core, msg, 100, b"Giving a try")
 
     def send_first(self, t: Transaction) -> None:
         """Sends what a new transaction holds; a branch that the system refuses to send ends with 477."""

@@ -17,7 +17,7 @@ from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.transport import Address
 from openserd.mods.tm.keys import LABEL_MASK
-from openserd.mods.tm.record import RPORT_FORCED, BranchRecord, ServerRecord, payload_refs
+from openserd.mods.tm.record import RPORT_FORCED, SETTLED, BranchRecord, ServerRecord, payload_refs
 from openserd.shm.blobs import Blobs
 from openserd.shm.deadlines import HALF, TICK_MASK, ticks
 
@@ -61,26 +61,24 @@ class Transaction:
         """Where a branch was sent."""
         return branch.host.decode(), branch.port
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether a client transaction still waits for something."""
+        return any(branch.timeout_at or branch.cancel_at for branch in self.branches)
+
     def pack(self) -> bytes:
         """The record's payload."""
         return self.server.pack() + BranchRecord.pack_many(self.branches)
 
     def next_due(self, now: int) -> int:
         """The tick of the timer that ends first, 0 when none runs."""
-        soonest = HALF
-        for at in self.timers():
-            if at:
-                left = (at - now) & TICK_MASK
-                soonest = min(soonest, 0 if left >= HALF else left)
-        return 0 if soonest == HALF else (now + soonest) & TICK_MASK or 1
-
-    def timers(self) -> list[int]:
-        """All timers: ticks, 0 for one that does not run."""
         server = self.server
-        found = [server.retransmit_at, server.timeout_at, server.wait_at]
+        running = [at for at in (server.retransmit_at, server.timeout_at, server.wait_at) if at]
         for branch in self.branches:
-            found += (branch.retransmit_at, branch.timeout_at, branch.cancel_at)
-        return found
+            running += [at for at in (branch.retransmit_at, branch.timeout_at, branch.cancel_at) if at]
+        if len(running) > 1:
+            return min(running, key=lambda at: (at - now + HALF) & TICK_MASK)
+        return running[0] if running else 0
 
 
 def is_past(at: int, now: int) -> bool:
@@ -110,26 +108,31 @@ class TransactionStore:
         """Whether the record that had this slot and label is still there."""
         return self.table.is_live(slot, (label ^ self.epoch) & LABEL_MASK)
 
-    def load(self, slot: int) -> Transaction:
-        """A copy of a live record; under its lock."""
+    def load(self, slot: int, hash_: int) -> Transaction:
+        """A copy of a live record, whose hash is `hash_`; under its lock."""
         table = self.table
         payload = table.payload(slot)
         server, end = ServerRecord.unpack_from(payload)
-        return Transaction(
-            slot, table.generation(slot), table.hash_of(slot), server, BranchRecord.unpack_many(payload, end)
-        )
+        branches = BranchRecord.unpack_many(payload, end)
+        return Transaction(slot, table.generation(slot), hash_, server, branches)
 
-    def reload(self, slot: int, generation: int) -> Transaction | None:
+    def reload(self, slot: int, generation: int, hash_: int) -> Transaction | None:
         """The record as it is now, None where it has gone; under its lock."""
-        return self.load(slot) if self.table.is_live(slot, generation) else None
+        return self.load(slot, hash_) if self.table.is_live(slot, generation) else None
 
     def save(self, t: Transaction, now: int) -> None:
         """Puts a changed transaction back, or removes it when it is over; under its lock."""
         if t.is_over:
             self.remove(t)
             return
+        server = t.server
+        due = t.next_due(now)
+        if due and due == server.wait_at and not t.is_pending:
+            server.flags |= SETTLED
+        else:
+            server.flags &= ~SETTLED
         self.table.replace(t.slot, t.pack())
-        self.deadlines.arm(t.slot, due) if (due := t.next_due(now)) else self.deadlines.disarm(t.slot)
+        self.deadlines.arm(t.slot, due) if due else self.deadlines.disarm(t.slot)
         self.free(t)
 
     def free(self, t: Transaction) -> None:
@@ -141,10 +144,26 @@ class TransactionStore:
     def remove(self, t: Transaction) -> None:
         """Takes the record out of the table with all that it owns; under its lock."""
         self.deadlines.disarm(t.slot)
-        owned = payload_refs(self.table.payload(t.slot))
         self.table.remove(t.slot)
+        self.free_all(t)
+
+    def discard(self, slot: int, payload: bytes) -> None:
+        """Takes a settled record out of the table with all that it owns, without reading it; under its lock."""
+        self.deadlines.disarm(slot)
+        self.table.remove(slot)
+        free = self.blobs.free
+        for ref in payload_refs(payload):
+            free(ref)
+
+    def free_all(self, t: Transaction) -> None:
+        """Frees every blob that a transaction refers to or no longer refers to."""
+        server = t.server
+        owned = [server.request, server.reply, server.avps, *t.garbage]
+        for branch in t.branches:
+            owned += (branch.sent, branch.cancel, branch.reply, branch.ack)
         for ref in owned:
-            self.blobs.free(ref)
+            if ref:
+                self.blobs.free(ref)
         t.garbage.clear()
 
     def put(self, t: Transaction, old: int, data: bytes) -> int:

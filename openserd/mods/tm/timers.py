@@ -8,7 +8,7 @@ from typing import Final
 from openserd.mods.tm import fsm
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.record import CANCEL_SENT, BranchRecord
+from openserd.mods.tm.record import CANCEL_SENT, BranchRecord, is_settled
 from openserd.mods.tm.store import Transaction, TransactionStore, is_past
 
 PENDING_STATES: Final = frozenset((fsm.CALLING, fsm.PROCEEDING))
@@ -40,7 +40,11 @@ class Timers:
             if not store.table.is_live(slot, store.table.generation(slot)):
                 store.deadlines.disarm(slot)
                 return
-            t = store.load(slot)
+            payload = store.table.payload(slot)
+            if is_settled(payload):
+                store.discard(slot, payload)
+                return
+            t = store.load(slot, hash_)
             self.expire(t, now)
             store.save(t, now)
         finally:

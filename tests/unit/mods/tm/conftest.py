@@ -110,7 +110,7 @@ class World:
     def transactions(self) -> list[Transaction]:
         """All transactions there are."""
         store = self.tm.store
-        return [store.load(slot) for slot in store.table.slots()]
+        return [store.load(slot, store.table.hash_of(slot)) for slot in store.table.slots()]
 
     def blobs(self) -> list[int]:
         """All blobs in use."""
