@@ -20,6 +20,7 @@ class UsrLoc(Module):
     """The location service.  It publishes a `Location` by the name usrloc."""
 
     name = "usrloc"
+    late_statistics = True
 
     timer_interval: int = param(60, check=positive)  #: seconds between two sweeps for expired bindings
     use_domain: int = param(0)  #: 1: an AoR is user@host, 0: the user alone
