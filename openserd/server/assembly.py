@@ -17,7 +17,7 @@ from openserd.core.params import GlobalParams
 from openserd.core.receive import Receiver
 from openserd.core.statistics import Statistic
 from openserd.errors import ConfigError
-from openserd.script import Script, load
+from openserd.script import Script, Surroundings, load
 from openserd.server.listening import bind, make_listeners
 from openserd.server.loader import ModuleLoader
 from openserd.server.options import Options
@@ -32,19 +32,30 @@ SWEEP_SECONDS = 30.0
 SHMEM_STATISTICS = ("total_size", "used_size", "real_used_size", "max_used_size", "free_size", "fragments")
 
 
+def read_text(path: str) -> str:
+    """The text of a script's file."""
+    return Path(path).read_text("utf-8", "surrogateescape")
+
+
 def read_configuration(options: Options) -> tuple[Core, Script]:
     """The script of `options.config`, compiled, in a core of its own. Raises ConfigError or ConfigErrors."""
     core = Core(GlobalParams())
     options.override(core.params)
     try:
-        text = Path(options.config).read_text("utf-8", "surrogateescape")
+        text = read_text(options.config)
     except OSError as error:
         raise ConfigError(
             f"cannot read {options.config}: {error.strerror}", hint="name the configuration file with -f FILE"
         ) from None
-    script = load(text, options.config, core, ModuleLoader(), options.check, lambda modules: make_listeners(core))
+
+    def configured(modules: list[Module]) -> None:
+        core.modules = {module.name: module for module in modules}
+        make_listeners(core)
+
+    core.environment = dict(os.environ)
+    around = Surroundings(read_text, options.definitions, core.environment)
+    script = load(text, options.config, core, ModuleLoader(), options.check, configured, around)
     core.routes = script.routes
-    core.modules = {module.name: module for module in script.modules}
     return core, script
 
 
@@ -59,15 +70,21 @@ class Server:
 
     def assemble(self) -> None:
         """Binds, makes shared memory, initialises modules, decides who does what. Raises OpenserError."""
-        core = self.core
-        bind(core)
+        bind(self.core)
         self.add_roles()
-        core.shared = SharedMemory(self.options.megabytes, len(self.table.roles))
+        self.furnish(len(self.table.roles))
+
+    def furnish(self, n_processes: int) -> None:
+        """Shared memory and everything in it: modules, statistics, management. Raises OpenserError."""
+        core = self.core
+        core.shared = SharedMemory(self.options.megabytes, n_processes)
         for module in core.modules.values():
             self.initialise(module)
         register(core, self)
         for name in SHMEM_STATISTICS:
             core.statistics.add(Statistic("shmem", name, compute=partial(shmem_value, core, name)))
+        for module in core.modules.values():
+            module.on_ready(core)
         core.timers.append(("sweep of shared memory", SWEEP_SECONDS, self.sweep))
         core.statistics.share(core.memory.counters)
         self.table.share(core.memory)

@@ -44,14 +44,17 @@ class PidFile:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of that number exists."""
+    """Whether a process of that number exists and has not ended yet; one that waits to be collected has."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
         return True
-    return True
 
 
 class Launch:
@@ -72,18 +75,29 @@ class Launch:
         os.setsid()
         if os.fork():
             os._exit(0)
+        os.register_at_fork(after_in_child=self.forget)
 
-    def ready(self) -> None:
-        """Lets the starter go and leaves the terminal."""
+    def leave_terminal(self, keep_stderr: bool) -> None:
+        """Lets go of the terminal, or of the pipes of whoever started this, before any child inherits them; standard
+        error stays where the log goes there (OpenSER)."""
         if self.pipe < 0:
             return
         null = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
+        for standard in (0, 1) if keep_stderr else (0, 1, 2):
             os.dup2(null, standard)
         os.close(null)
-        os.write(self.pipe, READY)
-        os.close(self.pipe)
-        self.pipe = -1
+
+    def ready(self) -> None:
+        """Lets the starter go."""
+        if self.pipe >= 0:
+            os.write(self.pipe, READY)
+            self.forget()
+
+    def forget(self) -> None:
+        """Closes the way back to the starter: only the master's own end tells it that the server has not come up."""
+        if self.pipe >= 0:
+            os.close(self.pipe)
+            self.pipe = -1
 
 
 def user_id(name: str) -> tuple[int, int]:

@@ -8,13 +8,16 @@ import logging
 import logging.handlers
 import os
 import sys
+import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from openserd.core.log import ALERT, NOTICE, logger, set_debug
 from openserd.errors import ConfigError
 
 SYSLOG_SOCKET: Final = Path("/dev/log")
+SEND_SECONDS: Final = 0.05
+PAUSE_SECONDS: Final = 1.0
 PRIORITIES: Final = {
     ALERT: 1,
     logging.CRITICAL: 2,
@@ -36,9 +39,13 @@ SYSLOG_NAMES: Final = {
 
 
 class SyslogHandler(logging.handlers.SysLogHandler):
-    """Syslog with OpenSER's levels; the tag names the program and the process."""
+    """Syslog with OpenSER's levels; the tag names the program and the process.
+
+    A log daemon that does not read costs a line SEND_SECONDS at most; then it is left alone for PAUSE_SECONDS.
+    """
 
     append_nul = False
+    socket: Any  #: the base class's, made by the method below
 
     def __init__(self, facility: str, name: str) -> None:
         number = self.facility_names.get(facility.removeprefix("LOG_").lower())
@@ -47,11 +54,20 @@ class SyslogHandler(logging.handlers.SysLogHandler):
                 f"unknown log_facility '{facility}'",
                 expected="LOG_DAEMON, LOG_LOCAL0 to LOG_LOCAL7, LOG_USER, LOG_AUTH ...",
             )
+        self.stuck_until = 0.0
         super().__init__(address=str(SYSLOG_SOCKET), facility=number)
         self.name_of_program = name
 
+    def _connect_unixsocket(self, address: str) -> None:
+        """Connects, also again after an error; sending does not wait for long."""
+        super()._connect_unixsocket(address)  # type: ignore[misc]
+        self.socket.settimeout(SEND_SECONDS)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one line, with the pid of the process that speaks."""
+        if time.monotonic() < self.stuck_until:
+            self.handleError(record)
+            return
         self.ident = f"{self.name_of_program}[{os.getpid()}]: "
         super().emit(record)
 
@@ -60,7 +76,9 @@ class SyslogHandler(logging.handlers.SysLogHandler):
         return SYSLOG_NAMES.get(levelName, "warning")
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """The log daemon is away: say it on standard error."""
+        """The log daemon is away or stuck: say it on standard error."""
+        if isinstance(sys.exc_info()[1], TimeoutError):
+            self.stuck_until = time.monotonic() + PAUSE_SECONDS
         print(self.format(record), file=sys.stderr)
 
 

@@ -23,6 +23,7 @@ from typing import Final
 from setproctitle import setproctitle
 
 from openserd.core.context import Core
+from openserd.errors import ResourceError
 from openserd.server.parent_death import end_with_parent
 from openserd.server.processes import ProcessTable, Role
 from openserd.server.status import log_status
@@ -33,7 +34,7 @@ SIGNALS: Final = frozenset((signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signa
 QUICK_DEATH: Final = 2.0  #: seconds of life below which a death counts as one at the start
 QUICK_DEATHS: Final = 5
 RESPAWN_PAUSE: Final = 1.0
-STOP_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 4.0  #: what does not end by itself in this time is killed
 WAKE_UP: Final = 1.0
 START_FAILED: Final = 3  #: exit code of a process that could not begin its work
 
@@ -71,10 +72,18 @@ class Master:
         self.table.set_pid(0, os.getpid())
         gc.collect()
         gc.freeze()
-        for row in range(1, len(self.table.roles)):
-            self.start(row)
+        self.start_all()
         ready()
         return self.supervise()
+
+    def start_all(self) -> None:
+        """The first start of every process. Raises ResourceError, with none left, where the system refuses one."""
+        try:
+            for row in range(1, len(self.table.roles)):
+                self.start(row)
+        except OSError as error:
+            self.stop()
+            raise ResourceError(f"cannot start a process: {error.strerror}") from None
 
     def start_helpers(self, stop: Callable[[], None]) -> None:
         """fork=no: starts timer and module processes and supervises them from handlers of signals, because this
@@ -83,8 +92,7 @@ class Master:
         gc.collect()
         gc.freeze()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        for row in range(1, len(self.table.roles)):
-            self.start(row)
+        self.start_all()
         signal.signal(signal.SIGTERM, lambda *_: stop())
         signal.signal(signal.SIGINT, lambda *_: stop())
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -126,24 +134,30 @@ class Master:
     def start(self, row: int) -> None:
         """Forks the process of `row`."""
         self.lives[row].started = time.monotonic()
+        master = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self.live(row, self.table.roles[row])
+            self.live(row, self.table.roles[row], master)
         self.rows[pid] = row
         self.table.set_pid(row, pid)
 
     def start_waiting(self) -> None:
-        """Starts those successors whose time has come."""
+        """Starts those successors whose time has come; one that the system refuses now gets its turn later."""
         now = time.monotonic()
         for row in [row for row in self.waiting if self.lives[row].start_at <= now]:
-            self.waiting.discard(row)
-            self.start(row)
+            try:
+                self.start(row)
+            except OSError as error:
+                self.lives[row].start_at = now + RESPAWN_PAUSE
+                log.error("cannot start %s again yet: %s", self.table.roles[row].title, error.strerror)
+            else:
+                self.waiting.discard(row)
 
-    def live(self, row: int, role: Role) -> None:
-        """The life of a child: never returns."""
+    def live(self, row: int, role: Role, master: int) -> None:
+        """The life of a child of `master`: never returns."""
         code = START_FAILED
         try:
-            end_with_parent(os.getppid())
+            end_with_parent(master)
             self.be_born(row, role)
             code = 1
             role.run()
@@ -159,7 +173,10 @@ class Master:
 
     def be_born(self, row: int, role: Role) -> None:
         """What every child does first: signals, its row in shared memory, its title, the modules' own preparations."""
-        signal.signal(signal.SIGTERM, leave)
+        departure = Departure()
+        signal.signal(signal.SIGTERM, departure.asked_for)
+        self.core.memory.locks.on_wait = departure.leave_if_asked
+        self.core.memory.locks.on_stall = log_stall
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -230,9 +247,28 @@ class Master:
                 del self.rows[pid]
 
 
-def leave(number: int, frame: object) -> None:
-    """The handler of SIGTERM in processes that have nothing to finish."""
-    raise SystemExit(0)
+class Departure:
+    """SIGTERM in processes that have nothing to finish: they leave at once, a wait for a lock included."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def asked_for(self, number: int, frame: object) -> None:
+        """The handler of the signal."""
+        self.asked = True
+        raise SystemExit(0)
+
+    def leave_if_asked(self) -> None:
+        """Leaves when the signal came while waiting for a lock, where what its handler raises is lost."""
+        if self.asked:
+            raise SystemExit(0)
+
+
+def log_stall(name: str, index: int, seconds: float) -> None:
+    """Says that a lock is waited for unusually long."""
+    log.warning("waiting for lock %d of %s since %.1f s", index, name, seconds)
 
 
 def send_signal(pid: int, number: int) -> None:

@@ -13,7 +13,10 @@ class Options:
     """What the operator has asked for; parameters of the script yield to it."""
 
     config: str = DEFAULT_CONFIG
-    check: int = 0  #: 1 read the configuration and exit, 2 check route types too
+    check: int = 0  #: 1 read the configuration and exit, 2 check route types too, 3 look for what is unwise
+    json: bool = False  #: errors and warnings for programs
+    dump: bool = False  #: print the generated Python and exit
+    definitions: dict[str, str] = field(default_factory=dict)  #: names defined for the script's `#!ifdef`
     listen: list[str] = field(default_factory=list)
     children: int | None = None
     no_fork: int = 0  #: 1 one process, 2 all processes but in the foreground

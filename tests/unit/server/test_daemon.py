@@ -8,7 +8,7 @@ import pytest
 
 from openserd.errors import ConfigError, ResourceError
 from openserd.server import daemon
-from openserd.server.daemon import Launch, PidFile, drop_privileges, group_id, is_alive, set_limits, user_id
+from openserd.server.daemon import READY, Launch, PidFile, drop_privileges, group_id, is_alive, set_limits, user_id
 
 Calls = list[tuple[str, object]]
 
@@ -37,6 +37,15 @@ def test_a_pid_file_of_a_living_process_refuses_a_second_server(pid_file: PidFil
     pid_file.write(os.getppid())
     with pytest.raises(ResourceError, match=f"already running as process {os.getppid()}, says {pid_file.path}"):
         pid_file.check()
+
+
+def test_a_process_that_has_ended_and_only_waits_to_be_collected_does_not_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda self: "4711 (a) odd) name) Z 1 2 3")
+    assert not is_alive(os.getpid())
+    monkeypatch.setattr(Path, "read_text", lambda self: "4711 (Z) S 1 2 3")
+    assert is_alive(os.getpid())
 
 
 def test_a_process_of_somebody_else_lives_too(pid_file: PidFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,4 +180,32 @@ def test_a_limit_that_cannot_be_raised_is_told(monkeypatch: pytest.MonkeyPatch) 
 def test_a_launch_that_has_not_detached_leaves_the_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(os, "dup2", lambda *_: pytest.fail("the terminal was left"))
-        Launch().ready()
+        launch = Launch()
+        launch.leave_terminal(keep_stderr=False)
+        launch.ready()
+
+
+@pytest.mark.parametrize(("keeps", "left"), [(False, [0, 1, 2]), (True, [0, 1])])
+def test_a_daemon_leaves_the_terminal_but_for_a_log_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, keeps: bool, left: list[int]
+) -> None:
+    given_up: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "dup2", lambda null, standard: given_up.append(standard))
+        launch = Launch()
+        launch.pipe = 99
+        launch.leave_terminal(keep_stderr=keeps)
+    assert given_up == left
+
+
+def test_only_the_master_tells_the_starter_that_the_server_is_up() -> None:
+    reader, writer = os.pipe()
+    launch = Launch()
+    launch.pipe = os.dup(writer)
+    launch.forget()
+    launch.ready()
+    launch.pipe = writer
+    launch.ready()
+    assert os.read(reader, 10) == READY
+    assert os.read(reader, 10) == b"", "the end is closed"
+    os.close(reader)

@@ -143,6 +143,30 @@ def test_a_log_daemon_that_goes_away_costs_no_line_and_raises_nothing(syslog: so
     logger.handlers[0].close()
 
 
+def test_a_log_daemon_that_does_not_read_delays_hardly_a_line(
+    syslog: socket.socket, stderr: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(2, False, "LOG_DAEMON", "openserd")
+    for number in range(2000):
+        log_line(L_ERR, f"line {number};")
+    said = stderr.getvalue()
+    assert "line 0;" not in said, "the first lines found room"
+    assert said.count(";") > 1000 and "line 1999;" in said
+    handler = logger.handlers[0]
+    assert isinstance(handler, SyslogHandler)
+    assert handler.stuck_until > 0
+    while b"line 0;" not in syslog.recv(1000):
+        pass
+    handler.stuck_until = 0.0
+    syslog.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            syslog.recv(1000)
+    log_line(L_ERR, "read again")
+    assert syslog.recv(1000).endswith(b"read again")
+    handler.close()
+
+
 def test_an_unknown_facility_is_refused_with_those_there_are() -> None:
     with pytest.raises(ConfigError) as refused:
         SyslogHandler("LOG_PHONES", "openserd")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from openserd.core.context import Core
+from openserd.errors import ResourceError
 from openserd.server import master
 from openserd.server.master import QUICK_DEATH, QUICK_DEATHS, RESPAWN_PAUSE, WAKE_UP, Lives, Master, send_signal
 from openserd.server.processes import ProcessTable, Role
@@ -124,6 +125,35 @@ def test_successors_start_when_their_time_has_come_and_no_sooner(
     supervisor.start_waiting()
     assert (started, supervisor.waiting) == ([1], {2})
     assert supervisor.pause() == 0.75
+
+
+def refuse() -> int:
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_successor_that_the_system_refuses_is_tried_again_a_second_later(
+    supervisor: Master, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(master, "time", SimpleNamespace(monotonic=lambda: 50.0))
+    supervisor.waiting = {2}
+    with caplog.at_level(logging.ERROR, "openserd"):
+        supervisor.start_waiting()
+    assert caplog.messages == ["cannot start timer again yet: Resource temporarily unavailable"]
+    assert (supervisor.waiting, supervisor.pause()) == ({2}, RESPAWN_PAUSE)
+
+
+def test_a_first_start_that_the_system_refuses_is_an_error_and_leaves_no_process(
+    supervisor: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(os, "waitpid", lambda pid, options: (pid, 0))
+    with pytest.raises(ResourceError, match="cannot start a process: Resource temporarily unavailable"):
+        supervisor.start_all()
+    assert sent == [(1001, signal.SIGTERM), (1002, signal.SIGTERM)]
+    assert supervisor.rows == {}
 
 
 def test_with_nothing_put_off_the_master_wakes_up_now_and_then(supervisor: Master) -> None:
