@@ -33,8 +33,8 @@ sipp: venv-test test-tools  ## call scenarios played by SIPp (OPENSERD_SIPP_SECO
 bench: venv-test  ## CPU per call, REGISTER and OPTIONS, beside Kamailio where it is installed
 	@bench/run
 
-soak: venv-test test-tools  ## the kill tests, 5000 kills each (OPENSERD_SOAK_KILLS)
-	OPENSERD_SOAK_KILLS=$${OPENSERD_SOAK_KILLS:-5000} $(PYTEST) tests/unit tests/process -m soak --timeout=7200
+soak: venv-test test-tools  ## the kill tests, 5000 kills each (OPENSERD_SOAK_KILLS), 60 s under load (OPENSERD_KILL_SECONDS)
+	OPENSERD_SOAK_KILLS=$${OPENSERD_SOAK_KILLS:-5000} OPENSERD_KILL_SECONDS=$${OPENSERD_KILL_SECONDS:-60} $(PYTEST) tests/unit tests/process -m soak --timeout=7200
 
 fuzz: venv-test test-tools  ## random and mutated datagrams, 100000 of them (OPENSERD_FUZZ_DATAGRAMS)
 	OPENSERD_FUZZ_DATAGRAMS=$${OPENSERD_FUZZ_DATAGRAMS:-100000} $(PYTEST) tests/unit tests/process -m fuzz --timeout=7200

@@ -387,7 +387,8 @@ class Server:
         """Writes `text` to the FIFO, `@REPLY@` replaced by the name of a reply FIFO, and reads the reply."""
         name = f"reply{secrets.token_hex(4)}"
         path = self.run / name
-        os.mkfifo(path, 0o666)
+        os.mkfifo(path)
+        path.chmod(0o666)  # the server may run as another user
         try:
             reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:

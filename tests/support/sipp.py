@@ -39,6 +39,10 @@ class Counts:
     columns: dict[str, str]
     errors: str
 
+    def counter(self, number: int) -> int:
+        """A counter of the scenario (`counter="1"`), over the whole run."""
+        return int(self.columns.get(f"GenericCounter{number}(C)") or 0)
+
     def __str__(self) -> str:
         text = (
             f"status {self.rc}, {self.created} created, {self.successful} successful, {self.failed} failed, "
@@ -112,10 +116,48 @@ class Sipp:
         may_fail: bool = False,
     ) -> Counts:
         """`calls` calls at `rate` a second, made by SIPp. Fails when one failed, unless `may_fail`."""
+        run = self._call(name, scenario, calls, rate, port, users, keys, limit, timeout, options)
+        counts = run.wait(timeout + 10)
+        if not may_fail and (counts.rc or counts.failed or counts.successful != calls):
+            raise SippFailed(f"{name}: {counts}")
+        return counts
+
+    @contextlib.contextmanager
+    def playing(
+        self,
+        name: str,
+        scenario: Path,
+        *,
+        calls: int,
+        rate: float,
+        users: Path | None = None,
+        timeout: float = 300.0,
+        options: Iterable[str] = (),
+    ) -> Iterator["SippRun"]:
+        """`calls` calls while the block does something else to the server; after it `counts` has their totals."""
+        started = self._call(name, scenario, calls, rate, 0, users, None, None, timeout, options)
+        try:
+            yield started
+        finally:
+            started.wait(timeout)
+
+    def _call(
+        self,
+        name: str,
+        scenario: Path,
+        calls: int,
+        rate: float,
+        port: int,
+        users: Path | None,
+        keys: dict[str, str] | None,
+        limit: int | None,
+        timeout: float,
+        options: Iterable[str],
+    ) -> "SippRun":
         args = ["-m", str(calls), "-r", str(rate), "-l", str(limit or max(10, int(rate * 20)))]
         if users is not None:
             args += ["-inf", str(users)]
-        started = self._start(
+        return self._start(
             name,
             scenario,
             [*args, *options],
@@ -124,10 +166,6 @@ class Sipp:
             keys=keys or {},
             timeout=timeout,
         )
-        counts = started.wait(timeout + 10)
-        if not may_fail and (counts.rc or counts.failed or counts.successful != calls):
-            raise SippFailed(f"{name}: {counts}")
-        return counts
 
     @contextlib.contextmanager
     def background(
@@ -179,6 +217,11 @@ class SippRun:
         self.port = port
         self.start = start
         self.counts = Counts(-1, 0, 0, 0, 0, 0.0, {}, "still running")
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it was started."""
+        return time.monotonic() - self.start
 
     def screen(self) -> str:
         return (self.folder / "screen").read_text(errors="replace")[-2000:]

@@ -1,7 +1,9 @@
 """1000 users register, then call each other through the record-routing proxy at 100 calls a second.
 
 Played in both socket modes. A peer leaves 20 ms between two messages of its own that follow each other
-(180 and 200, ACK and BYE): two workers on one shared socket may hand them on in either order.
+(180 and 200, ACK and BYE): two workers on one shared socket may hand them on in either order. The caller
+repeats its BYE while the callee thinks: it is absorbed by whichever worker reads it. In the shared mode many messages
+meet a transaction that another process has made.
 """
 
 from tests.sipp.test_scenarios import Scenario
@@ -35,3 +37,18 @@ def check(scenario: Scenario) -> None:
     assert callee.counts.successful == n_calls, str(callee.counts)
     assert callee.counts.failed == 0, str(callee.counts)
     assert server.answers_options()
+
+    tm = server.statistics("tm:")
+    replies, requests = tm["tm:other_process_replies"], tm["tm:other_process_requests"]
+    print(
+        f"{scenario.variant}: {n_calls} calls, {counts.failed} failed, in {counts.seconds:.1f} s; {replies} of "
+        f"{tm['tm:received_replies']} replies and {requests} of {counts.retransmissions} repeated requests met a "
+        "process that had not seen the request"
+    )
+    assert tm["tm:UAS_transactions"] == 2 * n_calls, "one for each INVITE and BYE, none for a repeated one"
+    assert counts.retransmissions >= n_calls
+    if scenario.variant == "shared":
+        assert replies > tm["tm:received_replies"] * 0.1
+        assert requests > counts.retransmissions * 0.1
+    else:
+        assert requests == 0, "one peer's requests are read by one process"
