@@ -18,6 +18,7 @@ LAYERS = [
     {"script"},
     {"mods"},
     {"server"},
+    {"testing"},
     {"ctl", "__main__"},
 ]
 RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
