@@ -27,7 +27,7 @@ from openserd.mods.registrar.save import SAVE_NO_REPLY, Saver
 from openserd.mods.registrar.sockets import Sockets
 from openserd.parser.qvalue import MAX_Q
 from openserd.parser.uri import parse_uri
-from openserd.script.pvars_named import parse_avp_aliases, parse_avp_name
+from openserd.script.pvars_named import avp_param, parse_avp_aliases
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
@@ -104,10 +104,10 @@ class Registrar(Module):
         aliases = parse_avp_aliases(core.params.avp_aliases or "")
         self.aors = AorRules(
             use_domain=self.location.use_domain, case_sensitive=bool(self.case_sensitive),
-            realm_prefix=self.realm_prefix.encode(), aor_avp=avp_name(self.aor_avp, aliases),
+            realm_prefix=self.realm_prefix.encode(), aor_avp=avp_param(self.aor_avp, aliases),
         )  # fmt: skip
         self.saver = Saver(
-            self.location, self.aors, self.reader(avp_name(self.received_avp, aliases)),
+            self.location, self.aors, self.reader(avp_param(self.received_avp, aliases)),
             max_contacts=self.max_contacts, retry_after=self.retry_after, path_mode=self.path_mode,
             received_param=self.received_param.encode(),
         )  # fmt: skip
@@ -216,13 +216,3 @@ def is_stream(uri: bytes) -> bool:
     except SipError:
         return False
     return parsed.scheme == b"sips" or (parsed.param(b"transport") or b"").lower() in (b"tcp", b"tls")
-
-
-def avp_name(text: str, aliases: dict[str, tuple[Name, int]]) -> tuple[Name, int] | None:
-    """Name and classes of the AVP in a parameter, `$avp(...)`; None for none. Raises ConfigError."""
-    spec = text.strip()
-    if not spec:
-        return None
-    if not (spec.startswith("$avp(") and spec.endswith(")")):
-        raise ConfigError(f"'{text}' is no AVP", expected="an AVP such as $avp(s:name) or $avp(i:42)")
-    return parse_avp_name(spec[len("$avp(") : -1], aliases)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
+from openserd.core.message import known_uri
 from openserd.core.transport import Listener
 from openserd.errors import SipError
 from openserd.mods.registrar.path import path_vector, received_of
@@ -133,6 +134,7 @@ class ContactReader:
         received = self.received(msg)
         bindings: dict[bytes, Binding] = {}
         for contact in contacts:
+            known_uri(contact.uri)  # what does not parse could never be called
             bindings[contact.uri] = self.binding(
                 self.terms.expires_at(contact.param(b"expires"), header, now), cseq, flags, cflags,
                 contact_methods(contact, allowed), now, self.terms.q(contact), contact.uri, call_id,

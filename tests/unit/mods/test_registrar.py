@@ -142,6 +142,11 @@ def test_several_contacts_on_one_line_or_many_are_all_bound(site: Site) -> None:
     assert len(site.uris()) == 3
 
 
+def test_a_contact_whose_uri_is_none_is_refused_and_nothing_is_bound(site: Site) -> None:
+    assert site.register([A, "<sip:alice@127.0.0.1:1:2>"]).status == 400
+    assert site.uris() == []
+
+
 def test_a_contact_named_twice_counts_as_the_last_one_says(site: Site) -> None:
     reply = site.register([A + ";expires=100", A + ";expires=200"])
     assert contact(reply) == b"<sip:alice@192.0.2.10>;expires=200"
