@@ -153,6 +153,11 @@ class MiReply:
 # --- the server ----------
 
 
+def shared_names() -> set[str]:
+    """What openserd has in /dev/shm; other programs keep theirs there too."""
+    return {name for name in os.listdir("/dev/shm") if "openserd" in name}
+
+
 class Server:
     """A daemon on `config` (text, or a file to copy), listening on `sockets` free UDP ports of the
     loopback, the first of them `port` if given.
@@ -228,7 +233,7 @@ class Server:
 
     def start(self) -> None:
         """Starts the daemon and returns when it answers."""
-        self.shm_before = set(os.listdir("/dev/shm"))
+        self.shm_before = shared_names()
         with self.log_file.open("ab") as log:
             self._popen = subprocess.Popen(
                 self.command(),
@@ -302,7 +307,7 @@ class Server:
 
         def find() -> list[str]:
             found = [f"process {p.pid} still lives" for p in self._family.values() if p.pid != self.pid and p.lives]
-            mine = sorted(set(os.listdir("/dev/shm")) - self.shm_before)
+            mine = sorted(shared_names() - self.shm_before)
             found += [f"/dev/shm/{name} is still there" for name in mine]
             found += [f"{path} is still there" for path in (self.fifo, self.pid_file) if path.exists()]
             return found

@@ -1,0 +1,236 @@
+"""Database servers of the tests' own: made in a folder, on free ports, stopped by pid.
+
+    with MariaDb() as server:
+        server.url("openser")      mysql://openser:openserrw@127.0.0.1:PORT/openser
+        server.kill(); server.start()
+        server.pause(); server.resume()
+
+Nothing of the system's own servers is touched; none of these listens beyond the loopback.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 20.0
+POSTGRES_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def free_tcp_port() -> int:
+    """A TCP port of the loopback that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def family(pid: int) -> list[int]:
+    """A process and those below it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+class DatabaseServer:
+    """What the servers have in common."""
+
+    command: tuple[str, ...] = ()
+    user: str | None = None  #: who runs it, where root may not
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="openserd-db-"))
+        self.port = free_tcp_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.install()
+        self.start()
+        self.prepare()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def install(self) -> None:
+        """Makes an empty server."""
+
+    def prepare(self) -> None:
+        """Makes what every test wants to find."""
+
+    def arguments(self) -> list[str]:
+        """The command line of the server."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        raise NotImplementedError
+
+    def run(self, *command: str, text: str = "") -> str:
+        """Runs a program to its end; what it prints."""
+        done = subprocess.run(
+            command, input=text, capture_output=True, text=True, timeout=60, check=False, user=self.user, cwd="/"
+        )
+        assert done.returncode == 0, f"{command[0]}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers."""
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self.user, cwd="/"
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            assert self.process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
+            assert time.monotonic() < deadline, f"{self.arguments()[0]} does not answer"
+            time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self.process is not None
+        return self.process.pid
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Ends the server."""
+        if self.process is not None and self.process.poll() is None:
+            for pid in family(self.pid) if number == signal.SIGKILL else [self.pid]:
+                os.kill(pid, number)
+            self.process.wait(30)
+
+    def kill(self) -> None:
+        """Ends the server without a word."""
+        self.stop(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Has the server hang: connections are taken by the system and nobody answers."""
+        for pid in family(self.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Has it go on."""
+        for pid in family(self.pid):
+            os.kill(pid, signal.SIGCONT)
+
+
+class MariaDb(DatabaseServer):
+    """MariaDB, or a MySQL that understands the same options."""
+
+    @staticmethod
+    def installed() -> bool:
+        """Whether there is one."""
+        return shutil.which("mariadbd") is not None and shutil.which("mariadb-install-db") is not None
+
+    @property
+    def owner(self) -> list[str]:
+        """Who the server runs as."""
+        return ["--user=root"] if os.geteuid() == 0 else []
+
+    def install(self) -> None:
+        """Makes the system tables."""
+        self.run(
+            "mariadb-install-db", "--no-defaults", *self.owner, f"--datadir={self.folder}/data",
+            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+            "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0",
+        )  # fmt: skip
+
+    def arguments(self) -> list[str]:
+        """The command line of the server."""
+        return [
+            "mariadbd", "--no-defaults", *self.owner, f"--datadir={self.folder}/data", f"--socket={self.folder}/s.sock",
+            f"--pid-file={self.folder}/pid", f"--bind-address={LOOPBACK}", f"--port={self.port}",
+            "--skip-name-resolve", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M",
+            "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
+        ]  # fmt: skip
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        command = ["mariadb-admin", "--no-defaults", "-S", f"{self.folder}/s.sock", "-uroot", "ping"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    def sql(self, text: str) -> str:
+        """Runs statements as root."""
+        return self.run("mariadb", "--no-defaults", "-S", f"{self.folder}/s.sock", "-uroot", "-N", text=text)
+
+    def prepare(self) -> None:
+        """A root that may come over the network, and the user of the tests."""
+        self.sql(
+            f"create user if not exists root@'{LOOPBACK}'; grant all on *.* to root@'{LOOPBACK}' with grant option;"
+            f"create user openser@'{LOOPBACK}' identified by 'openserrw'; grant all on *.* to openser@'{LOOPBACK}'"
+        )
+
+    def url(self, database: str) -> str:
+        """The URL of a database here."""
+        return f"mysql://openser:openserrw@{LOOPBACK}:{self.port}/{database}"
+
+    def root_url(self, database: str) -> str:
+        """The same for root."""
+        return f"mysql://root@{LOOPBACK}:{self.port}/{database}"
+
+
+class Postgres(DatabaseServer):
+    """PostgreSQL, which refuses to run as root."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.programs = POSTGRES_PROGRAMS[0]
+        if os.geteuid() == 0:
+            self.user = "postgres"
+            shutil.chown(self.folder, "postgres", "postgres")
+
+    @staticmethod
+    def installed() -> bool:
+        """Whether there is one."""
+        return bool(POSTGRES_PROGRAMS)
+
+    def install(self) -> None:
+        """Makes the system tables."""
+        self.run(
+            f"{self.programs}/initdb", "-D", f"{self.folder}/data", "-A", "trust", "-U", "openser", "-E", "UTF8",
+            "--locale=C", "--no-sync",
+        )  # fmt: skip
+
+    def arguments(self) -> list[str]:
+        """The command line of the server."""
+        return [
+            f"{self.programs}/postgres", "-D", f"{self.folder}/data", "-h", LOOPBACK, "-p", str(self.port),
+            "-k", str(self.folder), "-F",
+        ]  # fmt: skip
+
+    def start(self) -> None:
+        """Starts the server, after a kill too."""
+        if self.user is not None:
+            with (self.folder / "server.log").open("ab"):
+                pass
+        super().start()
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        command = [f"{self.programs}/pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        return subprocess.run(command, check=False).returncode == 0
+
+    def url(self, database: str) -> str:
+        """The URL of a database here."""
+        return f"postgres://openser@{LOOPBACK}:{self.port}/{database}"
+
+    root_url: Callable[[str], str] = url
+
+    def sql(self, text: str, database: str = "postgres") -> str:
+        """Runs statements."""
+        options = ["-h", LOOPBACK, "-p", str(self.port), "-U", "openser", "-d", database, "-qtA"]
+        return self.run(f"{self.programs}/psql", *options, text=text)
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Ends the server: SIGINT is its fast way."""
+        super().stop(signal.SIGINT if number == signal.SIGTERM else number)
