@@ -16,7 +16,7 @@ import pytest
 
 from tests.support import Phone, Server, check_script, free_port, hello_world, wait_until
 from tests.support.probe import Prober, answers
-from tests.support.server import LOOPBACK, ServerError, descendants, program, read_process
+from tests.support.server import LOOPBACK, ServerError, descendants, program, read_process, shared_names
 
 GOOD = hello_world(children=1)
 BROKEN = 'debug=2\nroute {\n    sl_send_reply("404", "Not here");\n}\n'
@@ -148,11 +148,11 @@ def test_daemonising_returns_when_the_server_answers(tmp_path: Path) -> None:
 
 def test_a_daemon_that_fails_behind_the_terminal_still_says_so(tmp_path: Path) -> None:
     command = ["-f", write_script(tmp_path, GOOD), "-l", f"udp:{LOOPBACK}:{free_port()}", "-w", str(tmp_path)]
-    before = set(os.listdir("/dev/shm"))
+    before = shared_names()
     result = run_openserd(tmp_path, *command, "-P", str(tmp_path / "absent" / "pid"))
     assert result.returncode == 255
     assert f"cannot write {tmp_path}/absent/pid: No such file or directory" in result.stderr
-    assert set(os.listdir("/dev/shm")) <= before
+    assert shared_names() <= before
 
 
 def test_a_second_start_with_the_pid_file_of_a_living_server_is_refused(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_second_start_with_the_pid_file_of_a_living_server_is_refused(tmp_path
 def test_an_occupied_port_is_refused_with_what_to_look_for(socket_mode: str, tmp_path: Path) -> None:
     with Server(hello_world(children=2, socket_mode=socket_mode), tmp_path) as server:
         command = ["-f", str(server.script), "-l", f"udp:{LOOPBACK}:{server.port}", "-w", str(tmp_path)]
-        before = set(os.listdir("/dev/shm"))
+        before = shared_names()
         result = run_openserd(tmp_path, *command)
         assert result.returncode == 255
         assert (
@@ -178,7 +178,7 @@ def test_an_occupied_port_is_refused_with_what_to_look_for(socket_mode: str, tmp
             "(is another server running there?" in result.stderr
         )
         assert "Traceback" not in result.stderr
-        assert set(os.listdir("/dev/shm")) <= before
+        assert shared_names() <= before
         assert answers(server.address)
 
 
@@ -425,7 +425,7 @@ def test_a_killed_master_takes_its_children_along_and_leaves_the_port_free(tmp_p
         wait_until(lambda: not any(child.lives for child in children), 2.0, "the children are gone")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(server.address)
-        assert not set(os.listdir("/dev/shm")) - server.shm_before
+        assert not shared_names() - server.shm_before
         assert server.pid_file.exists(), "nobody was left to remove it"
         with Server(
             server.script.read_text(), tmp_path, port=server.port, args=["-P", str(server.pid_file)]
