@@ -11,7 +11,8 @@ from typing import cast
 
 from openserd.core.transport import Listener
 
-LumpData = bytes | Callable[[Listener], bytes]
+LateData = Callable[[Listener], bytes]
+LumpData = bytes | LateData
 Lump = tuple[int, int, LumpData]
 
 _by_start = itemgetter(0)
@@ -33,7 +34,7 @@ def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: L
         if data.__class__ is bytes:
             pieces.append(data)
         elif listener is not None:
-            pieces.append(cast(Callable[[Listener], bytes], data)(listener))
+            pieces.append(cast(LateData, data)(listener))
         if last > position:
             position = last
     pieces.append(buf[position:end])

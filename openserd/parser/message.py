@@ -112,8 +112,9 @@ class Message:
 
     def indexes(self, hid: int) -> list[int]:
         """The indexes of all lines of a header field, in order."""
-        if hid not in self.hdr_ids:
-            return []
+        ids = self.hdr_ids
+        if (count := ids.count(hid)) < 2:
+            return [ids.index(hid)] if count else []
         return [index for index, found in enumerate(self.hdr_ids) if found == hid]
 
     def indexes_named(self, name: bytes) -> list[int]:
