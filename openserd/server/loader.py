@@ -29,6 +29,8 @@ class ModuleLoader:
         try:
             package = importlib.import_module(f"{mods.__name__}.{name}")
         except ModuleNotFoundError as missing:
+            if (missing.name or "").startswith(mods.__name__.partition(".")[0]):
+                raise  # a file of our own: nothing that an operator could install
             raise ConfigError(
                 f"module '{name}' needs the Python package '{missing.name}'",
                 hint=f"pip install 'openserd[{name}]' or pip install {missing.name}",
