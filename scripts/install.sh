@@ -21,7 +21,7 @@ say "installing openserd into $prefix"
 "$prefix/bin/python" -m pip install -qq --disable-pip-version-check --upgrade .
 if [ "$(id -u)" -eq 0 ] && [ "$prefix" = $default ]; then
     etc=/usr/local/etc/openser
-    for program in openserd openserctl; do
+    for program in openserd openserctl openserdbctl openser_mysql.sh openser_postgresql.sh openser_dbtext.sh; do
         ln -sf "$prefix/bin/$program" "/usr/local/sbin/$program"
     done
     if [ ! -e $etc/openser.cfg ]; then

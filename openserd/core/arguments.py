@@ -33,6 +33,7 @@ class Context(Protocol):
     """What a kind may ask of whoever compiles the script."""
 
     module: Any  #: the module instance whose function is called
+    n_args: int  #: how many arguments the call has
 
     @property
     def core(self) -> Any:

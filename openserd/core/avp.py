@@ -83,6 +83,24 @@ class AvpList:
                 return 1
         return 0
 
+    def matching(self, name: Name, flags: int = 0) -> list[Avp]:
+        """The AVPs of `name` themselves, newest first."""
+        if not self.avps:
+            return []
+        return [avp for avp in reversed(self.avps) if avp[0] == name and (not flags or flags & avp[2])]
+
+    def discard(self, avp: Avp) -> None:
+        """Drops this very AVP, not another that equals it."""
+        self.put(avp)
+
+    def put(self, avp: Avp, *replacement: Avp) -> None:
+        """Puts another AVP, or nothing, in the place of this very one."""
+        for index, known in enumerate(self.avps or ()):
+            if known is avp:
+                assert self.avps is not None
+                self.avps[index : index + 1] = replacement
+                return
+
     def clear(self) -> None:
         """Drops all AVPs."""
         self.avps = None

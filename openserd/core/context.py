@@ -79,6 +79,7 @@ class Core:
         self.process = 0
         self.rank = 0
         self.environment: dict[str, str] = {}  #: what `$env(NAME)` reads
+        self.script = ""  #: the path of the configuration file; data files without a folder are beside it
 
     @property
     def memory(self) -> SharedMemory:

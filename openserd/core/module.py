@@ -158,11 +158,13 @@ class Fn:
 
 
 class Mi:
-    """One MI command: its arguments. `rest` says that any number may follow; `no_input` that none are read."""
+    """One MI command: its arguments. `rest` says that any number may follow; `no_input` that none are read; `later`
+    that it gets a ticket before its arguments and may answer later (`core/mi.py`)."""
 
-    def __init__(self, *args: Arg, rest: bool = False) -> None:
+    def __init__(self, *args: Arg, rest: bool = False, later: bool = False) -> None:
         self.args = args
         self.rest = rest
+        self.later = later
 
     @property
     def no_input(self) -> bool:
@@ -332,7 +334,8 @@ def check_surface(cls: type[Module]) -> None:
         ]
     for name, command in cls.mi.items():
         if not command.rest:
-            problems += check_method(cls, f"mi_{name}", 1 + len(command.args), sum(a.optional for a in command.args))
+            n_args = 1 + command.later + len(command.args)
+            problems += check_method(cls, f"mi_{name}", n_args, sum(a.optional for a in command.args))
     for name, variable in cls.pvars.items():
         problems += check_method(cls, f"pv_{method_name(name)}", 3 if variable.inner else 2, 0)
     for name in cls.timers:

@@ -32,11 +32,12 @@ class Statistic:
         self.local += amount
 
     def share(self, counters: Counters) -> None:
-        """Gives the statistic its row in shared memory; before the fork."""
+        """Gives the statistic its row in shared memory; before the fork. What it has counted goes along."""
         if self.compute is None:
             self.counters = counters
             self.index = counters.add(f"{self.group}:{self.name}")
             self.bump = counters.bumper(self.index)
+            self.bump(self.local)
 
     def value(self) -> int:
         """The sum over all processes, or what the computed statistic says now."""

@@ -15,6 +15,17 @@ from typing import Final
 FILES: Final = ("/usr/local/etc/openser/openserctlrc", "/etc/openser/openserctlrc", "~/.openserctlrc")
 
 DEFAULTS: Final = {
+    "DBENGINE": "SQLITE",
+    "DBHOST": "localhost",
+    "DBNAME": "openser",
+    "DBROOTUSER": "",
+    "DBROPW": "openserro",
+    "DBROUSER": "openserro",
+    "DBRWUSER": "openser",
+    "DBTEXT_PATH": "/usr/local/etc/openser/dbtext",
+    "DB_PATH": "/var/lib/openser/openser.db",
+    "TABLE_TYPE": "",
+    "USERCOL": "username",
     "OSER_FIFO": "/tmp/openser_fifo",
     "OSER_REPLY_DIR": "/tmp",
     "SIP_DOMAIN": "",

@@ -43,11 +43,12 @@ class Environment:
 class CallContext:
     """What an argument kind may ask for while one call is prepared."""
 
-    def __init__(self, module: Any, env: Environment, graph: Graph, armed: set[Key]) -> None:
+    def __init__(self, module: Any, env: Environment, graph: Graph, armed: set[Key], n_args: int) -> None:
         self.module = module
         self.env = env
         self.graph = graph
         self.armed = armed
+        self.n_args = n_args
 
     @property
     def core(self) -> "Core":
@@ -113,7 +114,7 @@ class Functions:
             self.report.error(f"{node.name} cannot be used: {command.unavailable}", node)
             return None
         self.referenced.add(node.name)
-        context = CallContext(module, self.env, self.graph, self.armed)
+        context = CallContext(module, self.env, self.graph, self.armed, count)
         values = [self.argument(kind, arg, context) for kind, arg in zip(declared.args, node.args or (), strict=False)]
         return self.function(node.name, command, module, len(values)), values
 
@@ -259,6 +260,9 @@ def signature(name: str, declared: Fn) -> str:
     needed = [arg.name for arg in declared.args if not arg.optional]
     optional = [arg.name for arg in declared.args if arg.optional]
     text = ", ".join(needed)
+    if declared.counts:
+        joined = ", ".join(optional)
+        return f"{name}({text}[, {joined}])" if text else f"{name}([{joined}])"
     for arg in optional:
         text += f"[, {arg}]" if text else f"[{arg}]"
     return f"{name}({text})"

@@ -78,6 +78,7 @@ def load(
     listeners to make for `force_send_socket` does it there.  `around` is where included files come from.  Raises
     ConfigErrors with everything that is wrong.
     """
+    core.script = file
     try:
         with deep_recursion(), no_collection():
             source, items, errors = read(text, file, around)

@@ -28,6 +28,8 @@ WORDS: Final = {
     "request_route": "the block for requests is route",
     "event_route": "there is no event_route",
     "onsend_route": "there is no onsend_route: branch_route is the nearest",
+    "acc_rad_request": "accounting to RADIUS is not in this version: acc_log_request and acc_db_request are",
+    "acc_diam_request": "accounting to DIAMETER is not in this version: acc_log_request and acc_db_request are",
 }
 #: Signs between two values.
 OPERATORS: Final = {

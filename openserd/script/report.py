@@ -36,8 +36,8 @@ class Report:
             self.errors.append(error)
 
     def raised(self, error: ConfigError, node: Node, *, hint: str = "") -> None:
-        """An error about `node` that came as an exception without a place."""
-        self.keep(self.source.placed(error, node.start, node.end, hint=hint))
+        """An error that came as an exception: about `node`, unless it names a place of its own in another file."""
+        self.keep(error if error.file else self.source.placed(error, node.start, node.end, hint=hint))
 
     def warn(self, message: str, node: Node, *, hint: str = "", code: str = "") -> None:
         """A warning about `node`; `code` is the name of the lint that it comes from."""

@@ -8,6 +8,7 @@
 Nothing of the system's own servers is touched; none of these listens beyond the loopback.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -39,6 +40,16 @@ def family(pid: int) -> list[int]:
     except FileNotFoundError:
         return []
     return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def thread_states(pid: int) -> list[str]:
+    """The states of a process's threads, T for a stopped one."""
+    states = []
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            stat = path.read_text()
+            states.append(stat[stat.rindex(")") + 2])
+    return states
 
 
 class DatabaseServer:
@@ -106,7 +117,8 @@ class DatabaseServer:
         """Ends the server."""
         if self.process is not None and self.process.poll() is None:
             for pid in family(self.pid) if number == signal.SIGKILL else [self.pid]:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
             self.process.wait(30)
 
     def kill(self) -> None:
@@ -116,12 +128,16 @@ class DatabaseServer:
     def pause(self) -> None:
         """Has the server hang: connections are taken by the system and nobody answers."""
         for pid in family(self.pid):
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+            while not all(state in "TZX" for state in thread_states(pid)):  # stopped, or dead and not reaped
+                time.sleep(0.01)
 
     def resume(self) -> None:
         """Has it go on."""
         for pid in family(self.pid):
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 class MariaDb(DatabaseServer):
@@ -151,7 +167,7 @@ class MariaDb(DatabaseServer):
             "mariadbd", "--no-defaults", *self.owner, f"--datadir={self.folder}/data", f"--socket={self.folder}/s.sock",
             f"--pid-file={self.folder}/pid", f"--bind-address={LOOPBACK}", f"--port={self.port}",
             "--skip-name-resolve", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M",
-            "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
+            "--innodb-flush-log-at-trx-commit=2", "--skip-log-bin",
         ]  # fmt: skip
 
     def answers(self) -> bool:

@@ -36,9 +36,10 @@ class RecordingListener(Listener):
 class ScriptContext:
     """What an argument kind may ask of the compiler, over the real formats."""
 
-    def __init__(self, module: Module, core: Core) -> None:
+    def __init__(self, module: Module, core: Core, n_args: int = 0) -> None:
         self.module = module
         self.core = core
+        self.n_args = n_args
         self.env = SimpleNamespace(core=core, modules=[module])
 
     def format(self, text: str) -> Any:
@@ -65,7 +66,7 @@ def make_core(*listeners: Listener) -> Core:
 
 def call(module: Module, core: Core, name: str, msg: SipMsg, *texts: str) -> int:
     """Calls a script function with its arguments as the script writes them; variables are evaluated for `msg`."""
-    context = ScriptContext(module, core)
+    context = ScriptContext(module, core, len(texts))
     values = []
     for kind, text in zip(module.functions[name].args, texts, strict=False):
         value: Any = kind.compile(text, context)

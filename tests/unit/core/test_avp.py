@@ -87,3 +87,18 @@ def test_damaged_bytes_are_not_taken_for_avps(cut: int) -> None:
     packed = made((b"name", b"value")).pack()
     with pytest.raises((AssertionError, ValueError)):
         AvpList.unpack(packed[:-cut])
+
+
+def test_one_of_several_equal_avps_can_be_dropped_or_replaced() -> None:
+    avps = AvpList()
+    for flags in (0, 4, 0):
+        avps.add(b"x", b"v", flags)
+    avps.add(b"y", b"v")
+    newest, with_class, oldest = avps.matching(b"x")
+    assert avps.matching(b"x", 4) == [with_class]
+    avps.put(oldest, (b"x", 7, 1))
+    avps.discard(newest)
+    assert avps.entries(b"x") == [(b"v", 4), (7, 1)]
+    avps.discard(newest)
+    assert len(avps) == 3
+    assert AvpList().matching(b"x") == []

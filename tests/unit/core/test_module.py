@@ -166,6 +166,11 @@ def test_arities_count_optional_arguments() -> None:
     assert list(Fn(routes=REQUEST).arities) == [0]
 
 
+def test_a_function_may_take_all_of_its_optional_arguments_or_none() -> None:
+    pair = Fn(Str("a", optional=True), Str("b", optional=True), routes=REQUEST, counts=(0, 2))
+    assert list(pair.arities) == [0, 2]
+
+
 def test_a_statistic_counts_and_a_computed_one_asks_its_method() -> None:
     module = Sample()
     module.seen.bump(2)
