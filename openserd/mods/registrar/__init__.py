@@ -19,7 +19,7 @@ from openserd.core.module import (
     param,
     stat,
 )
-from openserd.errors import ConfigError, SipError
+from openserd.errors import ConfigError, ResourceError, SipError
 from openserd.mods.registrar.aor import AorRules
 from openserd.mods.registrar.contacts import NO_Q, ContactReader, Terms
 from openserd.mods.registrar.lookup import Finder, is_registered
@@ -165,21 +165,23 @@ class Registrar(Module):
     def lookup(self, msg: "SipMsg", domain: bytes) -> int:
         """Sends the request to the contacts of the AoR in its request URI.
 
-        1 found, -1 nobody is registered, -2 no contact takes the method, -3 the request URI is no AoR.
+        1 found, -1 nobody is registered, -2 no contact takes the method, -3 the request URI is no AoR, or the
+        database (usrloc's db_mode 3) does not answer.
         """
         try:
-            aor = self.aors.of(msg, msg.ruri)
-        except SipError:
+            bindings = self.location.get(domain, self.aors.of(msg, msg.ruri))
+        except (SipError, ResourceError):
             return ERROR
-        return self.finder.apply(msg, self.location.get(domain, aor), int(msg.received_at))
+        return self.finder.apply(msg, bindings, int(msg.received_at))
 
     def registered(self, msg: "SipMsg", domain: bytes) -> int:
-        """1 when the AoR in the request URI has a valid contact, -1 when not."""
+        """1 when the AoR in the request URI has a valid contact, -1 when not, or when the database (usrloc's
+        db_mode 3) does not answer."""
         try:
-            aor = self.aors.of(msg, msg.ruri)
-        except SipError:
+            bindings = self.location.get(domain, self.aors.of(msg, msg.ruri))
+        except (SipError, ResourceError):
             return FALSE
-        return OK if is_registered(self.location.get(domain, aor), int(msg.received_at)) else FALSE
+        return OK if is_registered(bindings, int(msg.received_at)) else FALSE
 
     def add_sock_hdr(self, msg: "SipMsg", name: bytes) -> int:
         """Adds a header field with the listener that the request came in by, for the registrar behind."""

@@ -1,0 +1,143 @@
+"""Credentials as a request presents them, and which of them have been found right (RFC 3261 section 22).
+
+What has been found is kept with the message as "auth", text of three numbers: the header line of the Authorization
+that was found right, that of the Proxy-Authorization (-1 none), and the header fields whose nonce was too old (1
+Authorization, 2 Proxy-Authorization).
+"""
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from openserd.errors import SipError
+from openserd.mods.auth.digest import ALGORITHMS, AUTH, AUTH_INT, MD5, Algorithm
+from openserd.mods.auth.nonce import NEVER
+from openserd.parser import names
+from openserd.parser.digest import Credentials, parse_credentials
+from openserd.parser.uri import parse_uri
+
+if TYPE_CHECKING:
+    from openserd.core.message import SipMsg
+
+ATTACHMENT: Final = "auth"
+MIN_NAME: Final = 3  #: a shorter user name is not looked into for a domain (OpenSER)
+
+HEADERS: Final = (names.AUTHORIZATION, names.PROXY_AUTHORIZATION)
+
+_NC: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+
+
+class Presented:
+    """Digest credentials in header line `line` of a request, for `realm`.
+
+    `user` and `user_domain` are the two sides of the @ in the user name, the second empty without one.  `algorithm` is
+    None where it is not known here, `qop` in lower case and empty without one.
+    """
+
+    __slots__ = (
+        "algorithm", "credentials", "expires", "header", "line", "qop", "realm", "user", "user_domain", "username",
+    )  # fmt: skip
+
+    def __init__(self, credentials: Credentials, header: int, line: int, realm: bytes) -> None:
+        self.credentials = credentials
+        self.header = header
+        self.line = line
+        self.realm = realm
+        self.expires = NEVER  #: when the nonce expires, once it is known as our own
+        self.qop = (credentials.qop or b"").strip().lower()
+        name = credentials.algorithm
+        self.algorithm: Algorithm | None = ALGORITHMS.get(name.strip().lower()) if name else MD5
+        self.username = credentials.username or b""
+        at = self.username.find(b"@") if len(self.username) >= MIN_NAME else -1
+        self.user = self.username if at < 0 else self.username[:at]
+        self.user_domain = b"" if at < 0 else self.username[at + 1 :]
+
+    @property
+    def domain(self) -> bytes:
+        """Where the user belongs: the domain in the user name, otherwise the realm."""
+        return self.user_domain or self.realm
+
+    @property
+    def nc(self) -> int:
+        """The nonce count, 0 where there is none or it is no number."""
+        text = self.credentials.nc or b""
+        return int(text, 16) if _NC.fullmatch(text) else 0
+
+    def check(self) -> None:
+        """Raises SipError where something is missing without which no response can be checked (OpenSER:
+        check_dig_cred)."""
+        given = self.credentials
+        needed = [given.username, given.realm, given.nonce, given.uri, given.response]
+        if self.qop in (AUTH, AUTH_INT):
+            needed += [given.cnonce, given.nc]
+        if None in needed:
+            raise SipError("Incomplete credentials")
+        if self.user != self.username and self.user_domain != given.realm:
+            raise SipError("User of another realm")
+
+
+def find(msg: "SipMsg", header: int, realm: bytes) -> Presented | None:
+    """The first Digest credentials for `realm`, whatever its case. SipError where what comes before is malformed."""
+    wanted = realm.lower()
+    for line in msg.indexes(header):
+        credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
+        if credentials.is_digest and (credentials.realm or b"").lower() == wanted:
+            return Presented(credentials, header, line, realm)
+    return None
+
+
+def realm_of(msg: "SipMsg", header: int, prefix: bytes) -> bytes:
+    """The realm that a request belongs to: the host of To for a REGISTER to this server, otherwise that of From.
+
+    `prefix` is taken off it, unless nothing would be left.  SipError where the address is malformed.
+    """
+    is_own = msg.method == b"REGISTER" and header == names.AUTHORIZATION
+    host = parse_uri(msg.to.uri if is_own else msg.from_.uri).host
+    return host[len(prefix) :] if prefix and host != prefix and host.startswith(prefix) else host
+
+
+class Marks:
+    """What is known about the credentials of a message; see the head of this file."""
+
+    __slots__ = ("lines", "stale")
+
+    def __init__(self, lines: list[int], stale: int) -> None:
+        self.lines = lines
+        self.stale = stale
+
+    @classmethod
+    def of(cls, msg: "SipMsg") -> "Marks":
+        """The marks of a message."""
+        numbers = [int(number) for number in msg.attached(ATTACHMENT).split()]
+        return cls(numbers[:2], numbers[2]) if numbers else cls([-1, -1], 0)
+
+    def keep(self, msg: "SipMsg") -> None:
+        """Keeps the marks with the message."""
+        msg.attach(ATTACHMENT, b"%d %d %d" % (*self.lines, self.stale))
+
+
+def mark_authorized(msg: "SipMsg", presented: Presented) -> None:
+    """Notes that credentials have been found right."""
+    marks = Marks.of(msg)
+    marks.lines[HEADERS.index(presented.header)] = presented.line
+    marks.keep(msg)
+
+
+def mark_stale(msg: "SipMsg", header: int) -> None:
+    """Notes that credentials were right but for their nonce."""
+    marks = Marks.of(msg)
+    marks.stale |= 1 << HEADERS.index(header)
+    marks.keep(msg)
+
+
+def is_stale(msg: "SipMsg", header: int) -> bool:
+    """Whether the next challenge has to say that only the nonce was too old."""
+    return bool(Marks.of(msg).stale & 1 << HEADERS.index(header))
+
+
+def authorized(msg: "SipMsg") -> Presented | None:
+    """The credentials that have been found right, those for this server before those for a proxy; None without."""
+    for header, line in zip(HEADERS, Marks.of(msg).lines, strict=True):
+        if line >= 0:
+            credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
+            return Presented(credentials, header, line, credentials.realm or b"")
+    return None
