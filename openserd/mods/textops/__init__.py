@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import regex
 
+from openserd.core.line_regex import line_regex, matches
 from openserd.core.message import SipMsg
 from openserd.core.module import (
     BRANCH,
@@ -24,10 +25,10 @@ from openserd.core.module import (
     Str,
 )
 from openserd.core.ruri import set_user
+from openserd.core.substitution import Substitution, compile_substitution
 from openserd.errors import ConfigError
 from openserd.mods.textops import headers, search
 from openserd.mods.textops.headers import HeaderName
-from openserd.mods.textops.substitution import Substitution, compile_substitution
 from openserd.parser.date import format_date
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class TextOps(Module):
 
     def fix_regex(self, text: str) -> object:
         """An expression that works by lines, whatever the case."""
-        return search.line_regex(text)
+        return line_regex(text)
 
     def fix_subst(self, text: str, context: Context) -> object:
         """A substitution, the variables in it compiled."""
@@ -165,11 +166,11 @@ class TextOps(Module):
 
     def search(self, msg: SipMsg, pattern: "Pattern") -> int:
         """1 the message as received matches, its start line included; -1 not."""
-        return OK if search.matches(pattern, msg.buf[: msg.end]) else FALSE
+        return OK if matches(pattern, msg.buf[: msg.end]) else FALSE
 
     def search_body(self, msg: SipMsg, pattern: "Pattern") -> int:
         """1 the body matches, -1 not, or there is none."""
-        return OK if search.matches(pattern, msg.buf[msg.body_start : msg.end]) else FALSE
+        return OK if matches(pattern, msg.buf[msg.body_start : msg.end]) else FALSE
 
     # -- edits by expression ---------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from openserd.core.line_regex import line_regex
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_forwarded_reply
 from openserd.errors import ConfigError
 from openserd.mods.textops import TextOps, search
-from openserd.mods.textops.search import line_regex
 from tests.support.recording import call, forwarded, lines_of, make_core, reply, request
 
 CORE = make_core()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import regex
 
 from openserd.core.arguments import NULL_TEXT, Context, Dynamic, DynamicValue, Value, posix_regex
+from openserd.core.line_regex import line_regex, matches
 from openserd.core.message import SipMsg
 from openserd.errors import ConfigError
-from openserd.mods.textops.search import line_regex, matches
 
 if TYPE_CHECKING:
     Pattern = regex.Pattern[bytes]
