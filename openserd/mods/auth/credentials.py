@@ -71,7 +71,7 @@ class Presented:
             needed += [given.cnonce, given.nc]
         if None in needed:
             raise SipError("Incomplete credentials")
-        if self.user != self.username and self.user_domain != given.realm:
+        if self.user_domain and self.user_domain != given.realm:  # `alice@`, as sipsak writes, has none
             raise SipError("User of another realm")
 
 

@@ -243,7 +243,11 @@ def test_a_request_whose_realm_cannot_be_told_is_answered_400() -> None:
 def test_a_user_name_with_the_domain_of_another_realm_is_answered_400() -> None:
     with site() as server:
         assert server.check(server.request(Phone("alice@other.example").answer(server.challenge()))) == ANSWERED
-        assert server.check(server.request(Phone("alice@").answer(server.challenge()))) == ANSWERED
+
+
+def test_a_user_name_with_an_empty_domain_has_none() -> None:
+    with site() as server:
+        assert server.check(server.request(Phone("alice@").answer(server.challenge()))) == AUTHORIZED
 
 
 def test_a_user_name_with_the_domain_of_the_realm_is_taken_apart() -> None:
