@@ -1,4 +1,4 @@
-"""openserctl: manages a running openserd through its FIFO (OpenSER: scripts/openserctl).
+"""openserctl: manages users in the database, and a running openserd through its FIFO (OpenSER: scripts/openserctl).
 
 Each command, or group of commands, is a file of this folder, imported and named in COMMANDS here.
 """
@@ -9,29 +9,49 @@ import sys
 import click
 
 from openserd import __version__
+from openserd.ctl.acl import acl
+from openserd.ctl.aliases import alias_db
+from openserd.ctl.avps import avp
 from openserd.ctl.client import FifoClient
 from openserd.ctl.config import Settings
 from openserd.ctl.context import Control
+from openserd.ctl.daemon import restart, start, stop
+from openserd.ctl.db import db
+from openserd.ctl.domains import domain
 from openserd.ctl.fifo import fifo
+from openserd.ctl.monitor import monitor
 from openserd.ctl.ps import ps
-from openserd.ctl.ul import ul
+from openserd.ctl.requests import cisco_restart, ping
+from openserd.ctl.rpids import rpid
+from openserd.ctl.speeddials import speeddial
+from openserd.ctl.ul import alias, online, ul
+from openserd.ctl.users import add, mail, passwd, rm
 
-COMMANDS = {"fifo": fifo, "ps": ps, "ul": ul, "usrloc": ul}
+COMMANDS = {
+    "add": add, "passwd": passwd, "rm": rm, "mail": mail, "email": mail,
+    "acl": acl, "rpid": rpid, "alias_db": alias_db, "aliasdb": alias_db,
+    "speeddial": speeddial, "speed_dial": speeddial, "avp": avp, "domain": domain, "db": db,
+    "ul": ul, "usrloc": ul, "alias": alias, "online": online,
+    "monitor": monitor, "moni": monitor, "con": monitor, "console": monitor,
+    "start": start, "stop": stop, "restart": restart,
+    "fifo": fifo, "ps": ps, "ping": ping, "cisco_restart": cisco_restart,
+}  # fmt: skip
 
 
 @click.group(commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="openserctl")
 @click.option("--fifo", "path", metavar="PATH", help="The server's FIFO [OSER_FIFO in openserctlrc].")
 @click.option("--reply-dir", metavar="PATH", help="The server's reply_dir [OSER_REPLY_DIR in openserctlrc].")
+@click.option("--url", default="", help="The database [DBENGINE and its companions in openserctlrc].")
 @click.pass_context
-def main(context: click.Context, path: str | None, reply_dir: str | None) -> None:
-    """Manage a running openserd."""
+def main(context: click.Context, path: str | None, reply_dir: str | None, url: str) -> None:
+    """Manage users and a running openserd."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
     if context.obj is None:
         settings = Settings()
         client = FifoClient(path or settings.get("OSER_FIFO"), reply_dir or settings.get("OSER_REPLY_DIR"))
-        context.obj = Control(settings, client)
+        context.obj = Control(settings, client, url)
 
 
 @main.command()

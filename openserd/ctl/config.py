@@ -29,7 +29,20 @@ DEFAULTS: Final = {
     "OSER_FIFO": "/tmp/openser_fifo",
     "OSER_REPLY_DIR": "/tmp",
     "SIP_DOMAIN": "",
+    "ACL_GROUPS": "local ld int voicemail free-pstn",
+    "VERIFY_ACL": "1",
+    "STORE_PLAINTEXT_PW": "1",
+    "SUB_TABLE": "subscriber",
+    "ACL_TABLE": "grp",
+    "ALS_TABLE": "aliases",
+    "AVP_TABLE": "usr_preferences",
+    "DA_TABLE": "dbaliases",
+    "DOMAIN_TABLE": "domain",
+    "SD_TABLE": "speed_dial",
     "UL_TABLE": "location",
+    "WATCH_PERIOD": "2",
+    "PID_FILE": "/var/run/openser.pid",
+    "SYSLOG": "1",
 }
 
 ASSIGNMENT: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.S)

@@ -13,6 +13,17 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def help_command(group: click.Group) -> click.Command:
+    """The command `help` of a group."""
+
+    @click.command("help", help="Show the commands of this group.")
+    @click.pass_context
+    def show(context: click.Context) -> None:
+        click.echo(group.get_help(context.parent or context))
+
+    return show
+
+
 def checked(reply: Reply) -> Reply:
     """`reply`; where it is an error, prints it and ends with code 1."""
     if not reply.is_ok:

@@ -28,6 +28,7 @@ class Server:
 
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
+        self.timeout = 5.0
         self.calls: list[tuple[str, ...]] = []
 
     def call(self, command: str, *arguments: str) -> Reply:
@@ -73,11 +74,13 @@ def test_ps_makes_a_table_for_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row.split(None, 2) == ["12", "7", "receiver child=0 sock= [::1]:5060"]
 
 
-@pytest.mark.parametrize("group", ["ul", "usrloc"])
+@pytest.mark.parametrize("group", ["ul", "usrloc", "alias"])
 def test_ul_show_asks_for_all_for_names_or_for_one(group: str) -> None:
     assert run(group, "show")[1].calls == [("ul_dump",)]
     assert run(group, "show", "--brief")[1].calls == [("ul_dump", "brief")]
-    assert run(group, "show", "alice")[1].calls == [("ul_show_contact", "location", "alice")]
+    assert run(group, "show", "alice")[1].calls == [
+        ("ul_show_contact", "aliases" if group == "alias" else "location", "alice")
+    ]  # fmt: skip
 
 
 def test_ul_show_uses_the_settings() -> None:
