@@ -56,13 +56,18 @@ BAD_PARAMETERS = "Too few or too many arguments"
 
 @dataclass(slots=True)
 class Command:
-    """A registered command: how many arguments it takes (`most` None for any number) and what runs it."""
+    """A registered command: how many arguments it takes (`most` None for any number) and what runs it.
+
+    One that `is_later` gets a ticket before its arguments, "" where the carrier gives none; it may answer None and pass
+    the ticket, a text, to whatever process will call `MiRegistry.answer` with it.
+    """
 
     name: str
-    run: Callable[..., Reply]
+    run: Callable[..., Reply | None]
     least: int = 0
     most: int | None = 0
     module: str = "core"
+    is_later: bool = False
 
     @property
     def no_input(self) -> bool:
@@ -71,9 +76,15 @@ class Command:
 
     def call(self, arguments: list[str]) -> Reply:
         """Runs the command; 400 where the number of arguments is wrong."""
+        reply = self.call_later(arguments, "")
+        assert reply is not None, f"{self.name} answers later although nobody waits"
+        return reply
+
+    def call_later(self, arguments: list[str], ticket: str) -> Reply | None:
+        """As `call`; None where the answer comes later, to `ticket`."""
         if len(arguments) < self.least or (self.most is not None and len(arguments) > self.most):
             return Reply(400, BAD_PARAMETERS)
-        return self.run(*arguments)
+        return self.run(ticket, *arguments) if self.is_later else self.run(*arguments)
 
 
 class MiRegistry:
@@ -81,11 +92,20 @@ class MiRegistry:
 
     def __init__(self) -> None:
         self.commands: dict[str, Command] = {}
+        self.carriers: dict[
+            str, Callable[[str, Reply], None]
+        ] = {}  #: who takes later answers, by what tickets begin with
 
     def add(self, command: Command) -> None:
         """Registers `command`; a name may be taken once."""
         assert command.name not in self.commands, f"MI command {command.name} is registered twice"
         self.commands[command.name] = command
+
+    def answer(self, ticket: str, reply: Reply) -> None:
+        """Answers a command whose answer comes later; in any process. A ticket is the carrier's name, ":", its own."""
+        carrier = self.carriers.get(ticket.partition(":")[0])
+        if carrier is not None:
+            carrier(ticket, reply)
 
     def find(self, name: str) -> Command | None:
         """The command `name`, or None."""

@@ -275,6 +275,10 @@ class Module:
         """The statistics to be registered: all that are declared, unless a module says otherwise."""
         return list(self.stats.values())
 
+    def own_processes(self) -> Mapping[str, Process]:
+        """The processes to be started: all that are declared, unless a module says otherwise."""
+        return self.processes
+
     def function(self, name: str, n_args: int | None = None) -> Callable[..., int]:
         """The script function `name`, bound, answering its `on_error` code when the message is malformed; to be called
         with `n_args` arguments, None for any number."""

@@ -9,6 +9,7 @@ from openserd.core.context import Core
 from openserd.core.module import Module, Process, between, param
 from openserd.errors import ConfigError
 from openserd.mods.mi_fifo.fifo import FifoServer, ReplyDirectory, RequestFifo, is_fifo, remove_stale
+from openserd.mods.mi_fifo.later import CARRIER, LaterAnswers
 
 log = logging.getLogger("openserd")
 
@@ -37,6 +38,9 @@ class MiFifo(Module):
         if self.fifo_mode == 0:
             log.warning("mi_fifo: fifo_mode 0 would let nobody write; it becomes 0600")
             self.fifo_mode = 0o600
+        self.later = LaterAnswers(core, self.reply_indent) if core.shared is not None else None
+        if self.later is not None:
+            core.mi.carriers[CARRIER] = self.later.leave
         self.uid, self.gid = owner(self.fifo_user, self.fifo_group)
         try:
             remove_stale(self.fifo_name)
@@ -70,7 +74,7 @@ class MiFifo(Module):
     def process_fifo(self) -> None:
         """The life of the FIFO's process."""
         fifo = RequestFifo(self.fifo_name, self.fifo_mode, self.uid, self.gid)
-        FifoServer(self.core.mi, fifo, ReplyDirectory(self.reply_dir), self.reply_indent).serve()
+        FifoServer(self.core.mi, fifo, ReplyDirectory(self.reply_dir), self.reply_indent, self.later).serve()
 
 
 def owner(user: int | str, group: int | str) -> tuple[int, int]:

@@ -21,8 +21,10 @@ from collections.abc import Callable
 from typing import Final
 
 from openserd.core.mi import MiRegistry, Reply
+from openserd.core.mi_text import render, render_error
 from openserd.errors import ResourceError
-from openserd.mods.mi_fifo.wire import Request, RequestReader, render, render_error
+from openserd.mods.mi_fifo.later import LaterAnswers
+from openserd.mods.mi_fifo.wire import Request, RequestReader
 
 log = logging.getLogger("openserd")
 
@@ -30,6 +32,8 @@ CHECK_SECONDS: Final = 1.0  #: between two looks at whether the FIFO is still th
 REQUEST_SECONDS: Final = 5.0  #: how long a request may stand still halfway
 CALLER_SECONDS: Final = 2.0  #: how long a caller may take to read a piece of its reply
 CROWDED_SECONDS: Final = 0.5  #: the same while requests have to wait for a caller to leave
+LATER_SECONDS: Final = 600.0  #: how long a command may take that answers later
+LATER_LOOK: Final = 0.1  #: between two looks whether it has
 REPLY_SECONDS: Final = 60.0  #: how long a caller may take to read all of it
 RETRY_SECONDS: Final = 0.02  #: between two tries to open a reply FIFO
 MAX_CALLERS: Final = 200  #: served at once; more requests wait
@@ -202,21 +206,26 @@ class ReplyDirectory:
 class Caller:
     """One request on its way to an answer."""
 
-    __slots__ = ("after", "came_at", "data", "fd", "moved_at", "request", "retry_at")
+    __slots__ = ("after", "came_at", "data", "fd", "moved_at", "request", "retry_at", "ticket")
 
     def __init__(self, request: Request, now: float) -> None:
         self.request = request
         self.fd: int | None = None  # of its reply FIFO, once open
         self.data = memoryview(b"")  # what is still to be written
         self.after: Callable[[], None] | None = None
+        self.ticket = ""  # of a command that has not answered yet
         self.retry_at = self.came_at = self.moved_at = now  # moved_at: the last progress
 
     def wakes_at(self, patience: float) -> float:
         """When to look at it again, even if nothing happens to its FIFO."""
+        if self.ticket:
+            return time.monotonic() + LATER_LOOK
         return self.retry_at if self.fd is None else self.ends_at(patience)
 
     def ends_at(self, patience: float) -> float:
         """When the caller has had its time, if it may stand still for `patience` seconds."""
+        if self.ticket:
+            return self.came_at + LATER_SECONDS
         return min(self.moved_at + patience, self.came_at + REPLY_SECONDS)
 
     def check_time(self, now: float, patience: float) -> None:
@@ -266,8 +275,16 @@ class Complaints:
 class FifoServer:
     """The loop."""
 
-    def __init__(self, registry: MiRegistry, fifo: RequestFifo, replies: ReplyDirectory, indent: str) -> None:
+    def __init__(
+        self,
+        registry: MiRegistry,
+        fifo: RequestFifo,
+        replies: ReplyDirectory,
+        indent: str,
+        later: LaterAnswers | None = None,
+    ) -> None:
         self.registry = registry
+        self.later = later
         self.fifo = fifo
         self.replies = replies
         self.indent = indent
@@ -311,6 +328,8 @@ class FifoServer:
         now = time.monotonic()
         if now >= self.check_at:
             self.fifo.keep()
+            if self.later is not None:
+                self.later.forget_others({caller.ticket for caller in self.callers})
             self.check_at = now + CHECK_SECONDS
         if self.wait(now):
             self.receive(self.fifo.read())
@@ -327,7 +346,7 @@ class FifoServer:
             poll.register(self.fifo.reader, select.POLLIN)
         for caller in self.callers:
             if caller.fd is not None:
-                poll.register(caller.fd, select.POLLOUT)
+                poll.register(caller.fd, 0 if caller.ticket else select.POLLOUT)
         moments = [self.check_at] + [caller.wakes_at(self.patience) for caller in self.callers]
         if self.reader.is_halfway:
             moments.append(self.expires_at)
@@ -353,7 +372,7 @@ class FifoServer:
     def serve_caller(self, caller: Caller) -> bool:
         """Takes a caller as far as it goes now; True when done with it, answered or given up."""
         try:
-            done = self.is_open(caller) and caller.write()
+            done = self.is_open(caller) and self.is_answered(caller) and caller.write()
             if not done:
                 caller.check_time(time.monotonic(), self.patience)
                 return False
@@ -376,8 +395,24 @@ class FifoServer:
         if caller.fd is None:
             caller.retry_at = now + RETRY_SECONDS
             return False
-        caller.data, caller.after = self.answer(caller.request)
+        caller.data, caller.after = self.answer(caller.request, caller)
         caller.moved_at = time.monotonic()
+        return True
+
+    def is_answered(self, caller: Caller) -> bool:
+        """Whether the answer is there; one that comes later is fetched. Raises ResourceError when nobody waits."""
+        if not caller.ticket:
+            return True
+        assert self.later is not None and caller.fd is not None, "a later answer that nobody takes"
+        text = self.later.take(caller.ticket)
+        if text is None:
+            if has_hung_up(caller.fd):
+                raise ResourceError("the caller has gone")
+            return False
+        caller.ticket = ""
+        caller.data = memoryview(text)
+        now = time.monotonic()
+        caller.came_at = caller.moved_at = now
         return True
 
     def is_behind(self, caller: Caller) -> bool:
@@ -386,8 +421,9 @@ class FifoServer:
         earlier = next(other for other in self.callers if other.request.reply_name == name)
         return earlier is not caller
 
-    def answer(self, request: Request) -> tuple[memoryview, Callable[[], None] | None]:
-        """Runs a request's command: the reply's bytes and what is to be done after it."""
+    def answer(self, request: Request, caller: Caller | None = None) -> tuple[memoryview, Callable[[], None] | None]:
+        """Runs a request's command: the reply's bytes and what is to be done after it; no bytes yet where `caller` got
+        a ticket for a later answer."""
         command = self.registry.find(request.command)
         if command is None:
             return memoryview(render_error(500, f"command '{request.command}' not available")), None
@@ -395,11 +431,23 @@ class FifoServer:
             log.error("mi_fifo: cannot read the arguments of %s: %s", request.command, request.fault)
             return memoryview(render_error(400, f"parse error in command '{request.command}'")), None
         try:
-            reply: Reply = command.call(request.values)
+            ticket = self.later.new_ticket() if self.later is not None and caller is not None else ""
+            reply: Reply | None = command.call_later(request.values, ticket)
+            if reply is None and caller is not None:
+                caller.ticket = ticket
+            if reply is None:
+                return memoryview(b""), None
             return memoryview(render(reply, self.indent)), reply.after
         except Exception:
             log.exception("mi_fifo: command %s failed", request.command)
             return memoryview(render_error(500, f"command '{request.command}' failed")), None
+
+
+def has_hung_up(fd: int) -> bool:
+    """Whether nobody reads the FIFO behind `fd` any more."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
 
 
 def close(*descriptors: int) -> None:

@@ -1,42 +1,24 @@
-"""What goes over the FIFO: bytes to requests, replies to bytes.  Pure: no file is touched, no clock is read.
+"""What goes over the FIFO: bytes to requests.  Pure: no file is touched, no clock is read.
 
     :command:reply name             a request; the reply goes to the FIFO of that name in `reply_dir`
-    value                           one argument a line, white space around it is not part of it
-    name::value                     an argument with a name
-    "text                           a quoted value may go on over lines, with \\" for a quote inside it;
-    more text"                      it cannot hold an empty line
+    value                           its arguments, one a line (core/mi_text.py, which renders the reply too)
                                     the empty line ends the request
-
-    200 OK                          a reply
-    name:: value attribute=value    one node a line, children indented
-                                    the empty line ends the reply
 
 All callers write into the same FIFO, and one that dies in the middle of a line leaves its piece in front of
 the next caller's request.  So a line that ends with `:command:reply name` begins a request wherever it
 stands, provided that somebody has made that reply FIFO: text of an argument does not look like this by
-accident.  (OpenSER: mi_parser.c and mi_writer.c; there, such a request is lost.)
+accident.  (OpenSER: mi_parser.c; there, such a request is lost.)
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from openserd.core.mi import Node, Reply, text_of
+from openserd.core.mi_text import SPACE, Argument, ArgumentReader, BadArgument, decoded
 
 MAX_LINE: Final = 65536  #: bytes of one line
 MAX_REQUEST: Final = 65536  #: bytes of all arguments of a request
 MAX_START: Final = 512  #: bytes at the end of an overlong line in which a request's start is looked for
-
-SPACE: Final = b" \t\n\v\f\r"
-CLOSING_QUOTE: Final = re.compile(rb'(?<!\\)"')
-
-
-class Argument(NamedTuple):
-    """One argument; most have no name."""
-
-    name: str
-    value: str
 
 
 @dataclass(slots=True)
@@ -54,10 +36,6 @@ class Request:
         return [argument.value for argument in self.arguments]
 
 
-class BadArgument(ValueError):
-    """A line that is no argument."""
-
-
 class RequestReader:
     """Finds the requests in what callers write, however it is cut.
 
@@ -71,8 +49,7 @@ class RequestReader:
         self.rest = b""  # of the line that is not finished, at most MAX_LINE
         self.too_long = False  # the unfinished line has lost its beginning
         self.request: Request | None = None  # whose arguments are being read
-        self.quoted: list[bytes] | None = None  # lines of a quoted value so far
-        self.quoted_name = ""
+        self.reader = ArgumentReader()
         self.size = 0
         self.skipping = False  # to the empty line
         self.skipped = 0  # lines that belonged to no request
@@ -145,13 +122,15 @@ class RequestReader:
             yield from self.finish()
         else:
             try:
-                self.read_argument(self.request, line)
+                argument = self.reader.take(line)
             except BadArgument as bad:
                 yield from self.give_up(str(bad), skip=True)
+            else:
+                self.request.arguments += [argument] if argument else []
 
     def finish(self) -> Iterator[Request]:
         """The request is complete."""
-        if self.quoted is not None:
+        if self.reader.is_halfway:
             yield from self.give_up("a quoted value is not closed")
         elif self.request is not None:
             yield self.request
@@ -160,44 +139,11 @@ class RequestReader:
     def give_up(self, fault: str, skip: bool = False) -> Iterator[Request]:
         """Ends the request that is being read as a faulty one; `skip` what is left of it."""
         request, self.request = self.request, None
-        self.quoted = None
+        self.reader.forget()
         self.skipping = skip
         if request is not None:
             request.fault = fault
             yield request
-
-    def read_argument(self, request: Request, line: bytes) -> None:
-        """Takes a line as an argument or as a piece of a quoted one. Raises BadArgument."""
-        if b"\0" in line:
-            raise BadArgument("a zero byte")
-        if self.quoted is not None:
-            self.read_quoted(request, line)
-            return
-        line = line.lstrip(SPACE)
-        if not line:
-            return
-        name, value = split_name(line)
-        if value.startswith(b'"'):
-            self.quoted, self.quoted_name = [], decoded(name)
-            self.read_quoted(request, value[1:])
-        elif b'"' in value or b'"' in name:
-            raise BadArgument("a quote inside a value")
-        else:
-            request.arguments.append(Argument(decoded(name), decoded(value.rstrip(SPACE))))
-
-    def read_quoted(self, request: Request, line: bytes) -> None:
-        """A line of a quoted value; the closing quote completes the argument. Raises BadArgument."""
-        assert self.quoted is not None
-        closing = CLOSING_QUOTE.search(line)
-        if closing is None:
-            self.quoted.append(line)
-            return
-        if line[closing.end() :].strip(SPACE):
-            raise BadArgument("text behind a closing quote")
-        self.quoted.append(line[: closing.start()])
-        text = b"\n".join(self.quoted).replace(b'\\"', b'"')
-        request.arguments.append(Argument(self.quoted_name, decoded(text)))
-        self.quoted = None
 
 
 def plain_start(line: bytes) -> Request | None:
@@ -206,46 +152,3 @@ def plain_start(line: bytes) -> Request | None:
     if not command or not separator or b"\0" in line:
         return None
     return Request(decoded(command), decoded(reply_name))
-
-
-def split_name(line: bytes) -> tuple[bytes, bytes]:
-    """Name and value of an argument's line; a quoted value has no name before it unless `::` comes first."""
-    if line.startswith(b'"'):
-        return b"", line
-    name, separator, value = line.partition(b"::")
-    return (name.rstrip(SPACE), value.lstrip(SPACE)) if separator else (b"", line)
-
-
-def decoded(raw: bytes) -> str:
-    """Bytes as text, so that `encoded` gives them back whatever they are."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def encoded(text: str) -> bytes:
-    """Text as bytes."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "backslashreplace")
-
-
-def render(reply: Reply, indent: str) -> bytes:
-    """A whole reply, `indent` repeated per level of the tree."""
-    lines = [f"{reply.code} {reply.reason}"]
-    for node in reply.nodes:
-        render_node(node, "", indent, lines)
-    return encoded("\n".join(lines)) + b"\n\n"
-
-
-def render_node(node: Node, lead: str, indent: str, lines: list[str]) -> None:
-    """Adds the line of `node` and those of its children."""
-    name = f"{node.name}:: " if node.name else ""
-    attributes = "".join(f" {key}={text_of(value)}" for key, value in node.attributes.items())
-    lines.append(f"{lead}{name}{text_of(node.value)}{attributes}")
-    for child in node.children:
-        render_node(child, lead + indent, indent, lines)
-
-
-def render_error(code: int, reason: str) -> bytes:
-    """What is answered where no command ran: one line and no empty one after it."""
-    return encoded(f"{code} {reason}\n")

@@ -7,51 +7,91 @@ keys.py        which transaction a message belongs to
 machine.py     drives the machines over a transaction in hand
 proxy.py       what the replies of all branches come to
 requests.py    requests, CANCEL and ACK
-replies.py     replies
+forwarding.py  branches and their next hops, branch routes
+forking.py     loops and Max-Breadth
+index.py       transactions by what identifies a request end to end
+replies.py     replies, onreply routes
 timers.py      what happens when a timer runs out
+failure.py     failure routes
+travel.py      what of the script's work travels with a transaction
+hand.py        the transaction of the message at hand
+aftermath.py   what is done when the lock is released
+hooks.py       what other modules may know of transactions
+tell.py        requests written to other programs
+local.py       requests made here
+mi.py          management commands
+api.py         the published object "tm"
+questions.py   what the script may ask
+arguments.py   arguments of functions
 wire.py        the ACK and CANCEL made here
 """
 
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.mi import Reply
 from openserd.core.module import (
     BRANCH,
+    FAILURE,
     FALSE,
+    OK,
+    ONREPLY,
     REQUEST,
+    STOP,
+    Choice,
     Context,
     Every,
     Fixup,
     Fn,
     Mi,
     Module,
+    Pv,
     PvInt,
     PvStr,
+    Regex,
+    Str,
+    Uri,
     between,
+    not_negative,
     param,
     positive,
 )
+from openserd.core.reply import build_reply, reply_destination
 from openserd.core.statistics import Statistic
 from openserd.core.totag import ToTags
-from openserd.core.transport import Address
 from openserd.errors import ConfigError, ResourceError, SipError
+from openserd.mods.tm.aftermath import Aftermath
+from openserd.mods.tm.api import TransactionService
+from openserd.mods.tm.arguments import OptionalRoute, parse_destination, parse_flags
+from openserd.mods.tm.failure import Failures
+from openserd.mods.tm.forking import Forks
+from openserd.mods.tm.forwarding import Destination, Forwarding
+from openserd.mods.tm.hooks import Watchers
+from openserd.mods.tm.index import Identities
+from openserd.mods.tm.local import LocalRequests
 from openserd.mods.tm.machine import Driver, Timing
+from openserd.mods.tm.mi import WATCHER, Answers, Management
 from openserd.mods.tm.proxy import Proxy
+from openserd.mods.tm.questions import WHICH, Questions
 from openserd.mods.tm.replies import Replies
 from openserd.mods.tm.requests import Requests
 from openserd.mods.tm.statistics import TmStats
 from openserd.mods.tm.store import TransactionStore
+from openserd.mods.tm.tell import Append, Info, Teller
 from openserd.mods.tm.timers import Timers
+from openserd.script.pvars_named import avp_param
+
+if TYPE_CHECKING:
+    from regex import Pattern
 
 log = logging.getLogger("openserd")
 
 TICK_SECONDS: Final = 0.1
 OUT_OF_MEMORY: Final = SipError("Excuse me I ran out of memory", 0, 500)
-
-Destination = tuple[str, Address]
+WRITE: Final = "action or action/append, and an absolute path"
+ARMING: Final = REQUEST | FAILURE | ONREPLY | BRANCH
 
 
 class Tm(Module):
@@ -71,31 +111,88 @@ class Tm(Module):
     noisy_ctimer: int = param(
         1, check=between(0, 1)
     )  #: 0 drops a call that rings too long silently (OpenSER's default)
-    enable_stats: int = param(1, check=between(0, 1))  #: accepted; statistics cost nothing here
+    enable_stats: int = param(1, check=between(0, 1))  #: whether there are statistics
     max_transactions: int = param(32_768, check=between(64, 4_000_000))  #: ours: the most there can be at a time
+    fr_timer_avp: str = param("")  #: AVP with fr_timer for one transaction, such as "$avp(i:708)"
+    fr_inv_timer_avp: str = param("")  #: AVP with fr_inv_timer for one transaction
+    restart_fr_on_each_reply: int = param(
+        1, check=between(0, 1)
+    )  #: 0 only a higher provisional starts fr_inv_timer anew
+    onreply_avp_mode: int = param(0, check=between(0, 1))  #: 1 onreply_route sees the AVPs of the transaction
+    pass_provisional_replies: int = param(
+        0, check=between(0, 1)
+    )  #: 1 tells who made a request of its provisional replies
+    tw_append: list[str] = param([])  #: further lines of t_write_req and t_write_unix, "name:title=$variable;$rb"
+    unix_tx_timeout: int = param(2, check=positive)  #: seconds that t_write_unix waits for its socket
+    retry_after: int = param(
+        10, check=not_negative
+    )  #: ours: seconds in the 503 when memory is full; 0 leaves it to the script
+    late_408: int = param(0, check=between(0, 1))  #: ours: 1 answers 408 to requests other than INVITE (RFC 4320)
+    loop_detection: int = param(
+        1, check=between(0, 1)
+    )  #: ours: 1 a fork that comes back to itself is answered 482 (RFC 5393)
+    max_breadth: int = param(60, check=not_negative)  #: ours: Max-Breadth of a fork that has none; 0 leaves it alone
+    merged_requests: int = param(
+        1, check=between(0, 1)
+    )  #: ours: 0 a request that comes by a second way is answered 482
+    forward_stray_replies: int = param(0, check=between(0, 1))  #: ours: 1 forwards replies of ended transactions
     functions = {
         "t_newtran": Fn(routes=REQUEST),
         "t_relay": Fn(
             Fixup("destination or flags", "fix_relay", expects="proto:host:port or a number", optional=True),
             Fixup("flags", "fix_flags", expects="a number", optional=True),
-            routes=REQUEST,
+            routes=REQUEST | FAILURE,
         ),
-        "t_reply": Fn(PvInt("code"), PvStr("reason"), routes=REQUEST),
+        "t_reply": Fn(PvInt("code"), PvStr("reason"), routes=REQUEST | FAILURE),
         "t_release": Fn(routes=REQUEST),
         "t_retransmit_reply": Fn(routes=REQUEST),
         "t_check_trans": Fn(routes=REQUEST | BRANCH),
+        "t_on_failure": Fn(OptionalRoute("block", FAILURE), routes=ARMING),
+        "t_on_reply": Fn(OptionalRoute("block", ONREPLY), routes=ARMING),
+        "t_on_branch": Fn(OptionalRoute("block", BRANCH), routes=ARMING),
+        "t_check_status": Fn(Regex("code"), routes=ARMING),
+        "t_local_replied": Fn(Choice("replies", WHICH), routes=ARMING),
+        "t_was_cancelled": Fn(routes=FAILURE | ONREPLY),
+        "t_flush_flags": Fn(routes=REQUEST | BRANCH),
+        "t_replicate": Fn(Uri("uri"), Fixup("flags", "fix_flags", expects="a number", optional=True), routes=REQUEST),
+        "t_write_req": Fn(
+            Fixup("info", "fix_write", expects=WRITE),
+            Fixup("fifo", "fix_write", expects=WRITE),
+            routes=REQUEST | FAILURE | BRANCH,
+        ),
+        "t_write_unix": Fn(
+            Fixup("info", "fix_write", expects=WRITE),
+            Fixup("socket", "fix_write", expects=WRITE),
+            routes=REQUEST | FAILURE | BRANCH,
+        ),
     }
-    mi = {"t_hash": Mi()}
+    pvars = {"T_branch_idx": Pv(), "T_reply_code": Pv()}
+    mi = {
+        "t_hash": Mi(),
+        "t_reply": Mi(
+            Str("code"), Str("reason"), Str("trans_id"), Str("to_tag"), Str("headers"), Str("body", optional=True)
+        ),
+        "t_uac_cancel": Mi(Str("call_id"), Str("cseq")),
+        "t_uac_dlg": Mi(
+            Str("method"),
+            Str("ruri"),
+            Str("next_hop"),
+            Str("socket"),
+            Str("headers"),
+            Str("body", optional=True),
+            later=True,
+        ),
+    }
     timers = {"transactions": Every(TICK_SECONDS)}
     hooks = ("reply_in",)
 
     def on_init(self, core: Core) -> None:
         """Makes the table and joins the parts."""
-        stats = TmStats()
-        for statistic in stats.all():
-            core.statistics.add(statistic)
+        stats = self.counts = TmStats()
         self.store = TransactionStore(core, self.max_transactions)
-        core.statistics.add(Statistic("tm", "inuse_transactions", compute=lambda: self.store.table.used))
+        in_use = Statistic("tm", "inuse_transactions", compute=lambda: self.store.table.used)
+        for statistic in [*stats.all(), in_use] if self.enable_stats else []:
+            core.statistics.add(statistic)
         timing = Timing(
             self.T1_timer, self.T2_timer, self.fr_timer * 1000, self.fr_inv_timer * 1000, self.wt_timer * 1000
         )
@@ -103,25 +200,61 @@ class Tm(Module):
         addresses = [str(listener).encode() for listener in core.listeners]
         self.proxy = Proxy(core, self.store, driver, ToTags(b"OpenSER-TM/tags", b"-", addresses), stats)
         self.proxy.noisy = bool(self.noisy_ctimer)
-        self.requests = Requests(core, self.store, driver, self.proxy, stats)
-        driver.trying = self.requests.build_trying
-        self.requests.ruri_matching = bool(self.ruri_matching)
-        self.requests.via1_matching = bool(self.via1_matching)
-        self.requests.syn_branch = bool(self.syn_branch)
-        self.replies = Replies(core, self.store, self.proxy, stats)
-        self.clock = Timers(self.store, driver, self.proxy)
+        self.proxy.restart_fr = bool(self.restart_fr_on_each_reply)
+        self.proxy.pass_provisional = bool(self.pass_provisional_replies)
+        self.proxy.late_408 = bool(self.late_408)
+        self.watchers = Watchers()
+        aftermath = Aftermath(self.store, self.watchers)
+        self.requests = Requests(core, self.store, driver, self.proxy, stats, aftermath)
+        self.set_matching(core)
+        self.requests.refuses_merged = not self.merged_requests
+        self.requests.is_curious = self.requests.timer_avps or not self.merged_requests
+        if not self.merged_requests:
+            self.store.index = Identities(core, self.store, self.max_transactions)
+        self.forwarding = Forwarding(self.requests, Forks(core, bool(self.loop_detection), self.max_breadth))
+        self.forwarding.syn_branch = bool(self.syn_branch)
+        aftermath.run_failure = Failures(self.requests).run
+        self.questions = Questions(self.requests)
+        self.teller = Teller(self.requests, self.unix_tx_timeout)
+        self.replies = Replies(core, self.store, self.proxy, stats, aftermath)
+        self.replies.transaction_avps = bool(self.onreply_avp_mode)
+        self.replies.forward_stray = bool(self.forward_stray_replies)
+        local = LocalRequests(self.requests, self.forwarding)
+        aftermath.acknowledge = local.acknowledge
+        self.service = TransactionService(self.watchers, local, self.t_relay, self.t_reply, self.max_transactions)
+        core.publish("tm", self.service)
+        self.service.add_watcher(WATCHER, Answers(core.mi))
+        self.management = Management(self.service, core.listening)
+        self.clock = Timers(self.store, driver, self.proxy, aftermath)
+
+    def set_matching(self, core: Core) -> None:
+        """How requests are matched, and where their timers may come from. Raises ConfigError."""
+        requests = self.requests
+        requests.ruri_matching = bool(self.ruri_matching)
+        requests.via1_matching = bool(self.via1_matching)
+        aliases = core.params.avp_aliases or ""
+        requests.fr_avp = avp_param(self.fr_timer_avp, aliases)
+        requests.fr_inv_avp = avp_param(self.fr_inv_timer_avp, aliases)
+        requests.timer_avps = requests.fr_avp is not None or requests.fr_inv_avp is not None
 
     # -- script functions -----------------------------------------------------------------------------------
 
     def fix_relay(self, text: str) -> Destination | int:
         """The first argument of t_relay: flags, or where to send."""
-        return int(text, 0) if text.strip().isdigit() else parse_destination(text.strip())
+        flags = parse_flags(text)
+        return parse_destination(text.strip()) if flags is None else flags
 
     def fix_flags(self, text: str, context: Context) -> int:
         """The flags of t_relay: 1 no 100, 2 no error reply, 4 no DNS fail-over."""
-        if not text.strip().isdigit():
+        flags = parse_flags(text)
+        if flags is None:
             raise ConfigError(f"'{text}' is not a number", expected="the sum of 1, 2 and 4")
-        return int(text)
+        return flags
+
+    def fix_write(self, text: str, context: Context) -> Info | str:
+        """An argument of t_write_*: the path, which begins with "/", or the action (the manual and the code of OpenSER
+        disagree on their order)."""
+        return text if text.startswith("/") else Info(text, [Append(one) for one in self.tw_append], context)
 
     def t_relay(self, msg: SipMsg, first: Destination | int = 0, flags: int = 0) -> int:
         """1 sent on or absorbed, 0 a retransmission or answered with an error (the script ends), below 0 an error that
@@ -130,7 +263,7 @@ class Tm(Module):
         if isinstance(first, int):
             flags = first
         try:
-            return self.requests.relay(msg, flags, destination)
+            return self.forwarding.relay(msg, flags, destination)
         except ResourceError as full:
             return self.out_of_memory(msg, full)
 
@@ -164,12 +297,86 @@ class Tm(Module):
         belongs to none."""
         return self.requests.check(msg)
 
-    @staticmethod
-    def out_of_memory(msg: SipMsg, full: ResourceError) -> int:
-        """No room for another transaction: the script is told, sl_reply_error answers 500."""
+    # -- routes, and questions about the transaction --------------------------------------------------------
+
+    def t_on_failure(self, msg: SipMsg, block: bytes) -> int:
+        """1 armed, or disarmed by "0"."""
+        self.requests.arm(msg, "on_failure", block)
+        return OK
+
+    def t_on_reply(self, msg: SipMsg, block: bytes) -> int:
+        """1 armed, or disarmed by "0"."""
+        self.requests.arm(msg, "on_reply", block)
+        return OK
+
+    def t_on_branch(self, msg: SipMsg, block: bytes) -> int:
+        """1 armed, or disarmed by "0"."""
+        self.requests.arm(msg, "on_branch", block)
+        return OK
+
+    def t_check_status(self, msg: SipMsg, code: "Pattern[bytes]") -> int:
+        """1 the code matches (in a failure route the one chosen, in a reply route that of the reply, else the last one
+        sent), -1 it does not or there is none."""
+        return OK if self.questions.check_status(msg, code) else FALSE
+
+    def t_local_replied(self, msg: SipMsg, replies: str) -> int:
+        """1 these were made here: "all" replies so far, the "last" one sent, that of the failed "branch"; -1 not."""
+        return OK if self.questions.local_replied(msg, replies) else FALSE
+
+    def t_was_cancelled(self, msg: SipMsg) -> int:
+        """1 the caller has cancelled, -1 not."""
+        return OK if self.questions.was_cancelled(msg) else FALSE
+
+    def t_flush_flags(self, msg: SipMsg) -> int:
+        """1 the transaction has the flags of the message now, -1 there is none."""
+        return OK if self.requests.flush_flags(msg) else FALSE
+
+    def t_replicate(self, msg: SipMsg, uri: bytes, flags: int = 0) -> int:
+        """1 sent, also when a retransmission is not sent again, -1 it cannot be sent."""
+        try:
+            return OK if self.forwarding.replicate(msg, uri, flags) else FALSE
+        except ResourceError as full:
+            log.error("%s", full)
+            return FALSE
+
+    def t_write_req(self, msg: SipMsg, info: Info | str, fifo: Info | str) -> int:
+        """1 written, -1 not: no transaction, nobody reads the FIFO, or it has been answered."""
+        return self.tell(msg, info, fifo, unix=False)
+
+    def t_write_unix(self, msg: SipMsg, info: Info | str, socket: Info | str) -> int:
+        """1 sent, -1 not: no transaction, nobody takes it from the socket, or it has been answered."""
+        return self.tell(msg, info, socket, unix=True)
+
+    def tell(self, msg: SipMsg, one: Info | str, other: Info | str, unix: bool) -> int:
+        """1 handed over, -1 not."""
+        info, path = (one, other) if isinstance(one, Info) else (other, one)
+        if not isinstance(info, Info) or not isinstance(path, str):
+            log.error("t_write_req, t_write_unix: an action and an absolute path are needed")
+            return FALSE
+        return OK if self.teller.tell(msg, info, path, unix) else FALSE
+
+    def pv_T_branch_idx(self, msg: SipMsg) -> int:
+        """The number, from 1, of the branch whose branch_route runs; 0 elsewhere."""
+        return self.forwarding.branch_index
+
+    def pv_T_reply_code(self, msg: SipMsg) -> int:
+        """The code that t_check_status looks at, 0 where there is none."""
+        return self.questions.variable_code(msg)
+
+    def out_of_memory(self, msg: SipMsg, full: ResourceError) -> int:
+        """No room for another transaction. 0 answered 503 with Retry-After (the script ends), -1 left to the script,
+        whose sl_reply_error answers 500."""
         log.error("%s", full)
+        self.counts.refused_requests.bump()
         msg.error = OUT_OF_MEMORY
-        return FALSE
+        if not self.retry_after or msg.method == b"ACK" or msg.route_kind == FAILURE:
+            return FALSE
+        headers = b"Retry-After: %d\r\n" % self.retry_after
+        tag = self.proxy.totags.tag(msg)
+        data = build_reply(self.core, msg, 503, b"Service Unavailable", tag, headers)
+        msg.listener.send(data, reply_destination(msg, self.core))
+        msg.error = None
+        return STOP
 
     # -- hooks ----------------------------------------------------------------------------------------------
 
@@ -188,16 +395,16 @@ class Tm(Module):
         reply.add("Transactions", table.used, Current=table.used, Total=table.high_water)
         return reply
 
+    def mi_t_reply(self, code: str, reason: str, trans_id: str, to_tag: str, headers: str, body: str = "") -> Reply:
+        """Answers a transaction, SLOT:LABEL as t_write_req tells it; headers or "." for none."""
+        return self.management.reply(code, reason, trans_id, to_tag, headers, body)
 
-def parse_destination(text: str) -> Destination:
-    """`[proto:]host[:port]` as transport and address. Raises ConfigError."""
-    proto, rest = "udp", text
-    head, _, tail = text.partition(":")
-    if head.lower() in ("udp", "tcp", "tls"):
-        proto, rest = head.lower(), tail
-    host, separator, port = rest.rpartition(":")
-    if not separator or rest.endswith("]"):
-        host, port = rest, "5061" if proto == "tls" else "5060"
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"'{text}' is no destination", expected="[proto:]host[:port], as udp:192.0.2.1:5060")
-    return proto, (host.strip("[]"), int(port))
+    def mi_t_uac_cancel(self, call_id: str, cseq: str) -> Reply:
+        """Cancels an INVITE."""
+        return self.management.cancel(call_id, cseq)
+
+    def mi_t_uac_dlg(
+        self, ticket: str, method: str, ruri: str, next_hop: str, socket: str, headers: str, body: str = ""
+    ) -> Reply | None:
+        """Sends a request; "." for a next hop, socket or headers that are not given."""
+        return self.management.uac(ticket, method, ruri, next_hop, socket, headers, body)

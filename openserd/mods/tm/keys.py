@@ -7,7 +7,7 @@ From tag and, as `ruri_matching` and `via1_matching` say, request URI and Via.
 A reply by the branch this server wrote (17.1.3): it holds the slot of the record, its label and the number of the
 branch, so that no search is needed.
 
-    z9hG4bK <slot, hex> . <label, 8 hex digits> [<MD5 when syn_branch=0>] . <branch, hex>
+    z9hG4bK <slot, hex> . <label, 8 hex digits> [<MD5 of a fork, or when syn_branch=0>] . <branch, hex>
 """
 
 import re
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from openserd.core.message import SipMsg
 from openserd.parser.via import MAGIC_COOKIE
 
-_OWN_BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,8})\.([0-9a-f]{8})(?:[0-9a-f]{32})?\.([0-9a-f]{1,2})")
+_OWN_BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,8})\.([0-9a-f]{8})([0-9a-f]{32})?\.([0-9a-f]{1,2})")
 
 LABEL_MASK: Final = 0xFFFFFFFF
 
@@ -46,7 +46,13 @@ def request_key(msg: SipMsg, method: bytes, ruri_matching: bool = True, via1_mat
 def own_branch(branch: bytes | None) -> OwnBranch | None:
     """What `branch` says when this server may have written it, else None."""
     match = _OWN_BRANCH.fullmatch(branch) if branch is not None else None
-    return OwnBranch(int(match[1], 16), int(match[2], 16), int(match[3], 16)) if match else None
+    return OwnBranch(int(match[1], 16), int(match[2], 16), int(match[4], 16)) if match else None
+
+
+def branch_digest(branch: bytes | None) -> bytes | None:
+    """The digest in a branch that this server may have written, None where it holds none."""
+    match = _OWN_BRANCH.fullmatch(branch) if branch is not None else None
+    return match[3] if match else None
 
 
 def make_branch(slot: int, label: int, number: int, digest: bytes = b"") -> bytes:

@@ -89,7 +89,7 @@ class Driver:
         branch.state = fsm.CALLING if t.is_invite else fsm.TRYING
         branch.interval = self.timing.t1
         branch.retransmit_at = tick(now, self.timing.t1)
-        branch.timeout_at = tick(now, self.timing.fr)
+        branch.timeout_at = tick(now, (t.script is not None and t.script.fr) or self.timing.fr)
 
     def client_step(self, t: Transaction, branch: BranchRecord, event: int, now: int) -> tuple[int, ...]:
         """Feeds `event` to a client transaction; returns its actions, of which SEND_ACK, PASS_UP and TIMEOUT are left
@@ -114,7 +114,7 @@ class Driver:
         elif action == fsm.STOP_TIMERS:
             branch.retransmit_at = branch.timeout_at = branch.cancel_at = 0
         elif action == fsm.START_C and not branch.flags & CANCEL_SENT:
-            branch.timeout_at = tick(now, timing.fr_inv)
+            branch.timeout_at = tick(now, (t.script is not None and t.script.fr_inv) or timing.fr_inv)
 
     # -- CANCEL ---------------------------------------------------------------------------------------------
 

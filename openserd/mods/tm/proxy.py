@@ -2,22 +2,28 @@
 
 Provisional replies but 100 go on; the first 2xx goes on at once and cancels the other branches, later ones to INVITE go
 on too; negative ones wait until every branch of the latest round has ended, then the numerically lowest is chosen, 487
-before all when the caller has cancelled (OpenSER: t_reply.c, t_should_relay_response).
+before all when the caller has cancelled (OpenSER: t_reply.c, t_should_relay_response).  Where a failure route is armed
+the chosen one does not go on yet: the transaction is claimed for whoever holds it, to run the route once the lock is
+released (`failure.py`).
 
 Everything here works on a transaction in hand, under its lock; nothing is sent.
 """
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_forwarded_reply, build_reply
 from openserd.mods.tm import fsm
-from openserd.mods.tm.machine import Driver
+from openserd.mods.tm.hooks import ACK_DUE, ANSWERED, COMPLETED, REPLY_OUT
+from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.record import (
     CANCEL_SENT,
     CANCEL_WANTED,
     CANCELLED,
+    FAILING,
     GOT_REPLY,
+    LOCAL,
     LOCAL_REPLY,
     LOCAL_STATUS,
     BranchRecord,
@@ -31,6 +37,11 @@ if TYPE_CHECKING:
     from openserd.core.context import Core
     from openserd.core.totag import ToTags
 
+SEND_FAILED: Final = 503  #: what a branch ends with that the system refused to send (RFC 3261 16.9)
+CLAIM_MS: Final = 500  #: between two looks at whether a process that runs a failure route still lives
+MAX_CHECKS: Final = 120  #: looks after which it is taken for dead all the same
+MAX_CLAIMS: Final = 2  #: how often a failure route is begun whose process dies in it
+
 
 class Proxy:
     """Decides over replies, time-outs and cancellations."""
@@ -42,21 +53,27 @@ class Proxy:
         self.totags = totags
         self.stats = stats
         self.noisy = True  #: a call that rings for too long is cancelled and answered 408
+        self.restart_fr = True  #: each provisional reply gives a call fr_inv_timer anew
+        self.late_408 = False  #: a request other than INVITE that nobody answers is answered 408 (RFC 4320 forbids it)
+        self.pass_provisional = False  #: provisional replies to requests made here are told to whoever made them
 
     # -- events of branches ---------------------------------------------------------------------------------
 
-    def reply(self, t: Transaction, branch: BranchRecord, msg: SipMsg, now: int) -> None:
+    def reply(self, t: Transaction, branch: BranchRecord, msg: SipMsg, now: int, acknowledge: bool = True) -> None:
         """A reply to the request of `branch` has come in."""
         status = msg.status
+        ends_at = branch.timeout_at
         branch.flags |= GOT_REPLY
         if status >= 200:
             branch.cancel_at = 0
         actions = self.driver.client_step(t, branch, fsm.reply_event(status), now)
-        if fsm.SEND_ACK in actions:
+        if acknowledge and fsm.SEND_ACK in actions:
             self.acknowledge(t, branch, msg)
         if fsm.PASS_UP not in actions:
             return
         if status < 200:
+            if ends_at and not self.restart_fr and not is_rise(branch.status, status):
+                branch.timeout_at = ends_at
             self.provisional(t, branch, msg, now)
         elif status < 300:
             self.success(t, branch, msg, now)
@@ -80,9 +97,10 @@ class Proxy:
     @staticmethod
     def may_vanish(t: Transaction, branch: BranchRecord) -> bool:
         """Whether OpenSER drops a call that rings for too long without a word (noisy_ctimer=0)."""
-        return (
-            t.is_invite and len(t.branches) == 1 and bool(branch.flags & GOT_REPLY) and not t.server.flags & CANCELLED
-        )
+        if not t.is_invite or len(t.branches) != 1 or t.server.flags & CANCELLED or not branch.flags & GOT_REPLY:
+            return False
+        script = t.script
+        return script is None or not (script.on_failure or script.watchers or script.fr_inv)
 
     def end_branch(self, t: Transaction, branch: BranchRecord, status: int, now: int) -> None:
         """Gives a branch a final status made here."""
@@ -104,30 +122,28 @@ class Proxy:
         if branch.flags & CANCEL_WANTED and not branch.flags & CANCEL_SENT:
             self.cancel_branch(t, branch, now)
         if msg.status != 100 and t.server.status < 200:
-            self.relay(t, msg.status, build_forwarded_reply(msg), now)
+            self.relay(t, msg.status, build_forwarded_reply(msg), now, msg)
 
     def success(self, t: Transaction, branch: BranchRecord, msg: SipMsg, now: int) -> None:
         """A 2xx: relayed at once, the other branches cancelled."""
         branch.status = msg.status
-        self.relay(t, msg.status, build_forwarded_reply(msg), now)
+        self.relay(t, msg.status, build_forwarded_reply(msg), now, msg)
         if t.is_invite:
             self.cancel_others(t, branch, now)
             branch.sent = self.store.drop(t, branch.sent)
 
-    # -- towards the caller ---------------------------------------------------------------------------------
+    # -- the choice -----------------------------------------------------------------------------------------
 
     def finish(self, t: Transaction, now: int) -> None:
-        """Answers the caller once every branch of the latest round has a final status."""
-        if t.server.status >= 200:
+        """Answers the caller, or hands over to the failure route, once every branch of the latest round has ended."""
+        if t.server.status >= 200 or t.server.flags & FAILING:
             return
         branches = t.branches[t.server.first_branch :]
         if not branches or not all(branch.is_final for branch in branches):
             return
         best = self.choose(t, branches)
-        if best.reply:
-            self.relay(t, best.status, self.store.blobs.get(best.reply), now)
-        else:
-            self.local_reply(t, best.status, reason_phrase(best.status), now)
+        if t.script is None or not self.claim(t, best, now):
+            self.select(t, best, now)
 
     @staticmethod
     def choose(t: Transaction, branches: list[BranchRecord]) -> BranchRecord:
@@ -138,28 +154,143 @@ class Proxy:
                     return branch
         return min(branches, key=lambda branch: branch.status)
 
-    def relay(self, t: Transaction, status: int, data: bytes, now: int) -> None:
+    def select(self, t: Transaction, best: BranchRecord, now: int) -> None:
+        """The reply of a branch goes to the caller."""
+        if best.reply:
+            self.relay(t, best.status, self.store.blobs.get(best.reply), now)
+        elif best.status == 408 and not (t.is_invite or self.late_408 or t.server.flags & LOCAL):
+            self.stay_silent(t, now)
+        else:
+            self.local_reply(t, best.status, reason_phrase(best.status), now)
+
+    def select_now(self, t: Transaction, now: int) -> None:
+        """The best reply of the latest round goes to the caller, whatever is armed."""
+        branches = t.branches[t.server.first_branch :]
+        if t.server.status < 200 and branches and all(branch.is_final for branch in branches):
+            self.select(t, self.choose(t, branches), now)
+
+    def stay_silent(self, t: Transaction, now: int) -> None:
+        """A request other than INVITE has not been answered: its sender has given up by now (RFC 4320 4.2)."""
+        t.server.status = 408
+        t.server.flags = t.server.flags & ~FAILING | LOCAL_REPLY
+        t.server.timeout_at = 0
+        t.server.wait_at = tick(now, self.driver.timing.wait)
+        self.stats.count_final(408)
+
+    # -- the failure route ----------------------------------------------------------------------------------
+
+    def claim(self, t: Transaction, best: BranchRecord, now: int) -> bool:
+        """Takes the failure route of `t` for this process; False where there is none to run."""
+        script = t.script
+        if script is None or not (script.on_failure or script.watchers) or t.server.flags & LOCAL:
+            return False
+        script.claimant = os.getpid()
+        script.claims += 1
+        script.checks = 0
+        t.server.flags |= FAILING
+        t.server.timeout_at = tick(now, CLAIM_MS)
+        t.failed = t.branches.index(best)
+        self.store.keep_script(t)
+        return True
+
+    def check_claim(self, t: Transaction, now: int) -> None:
+        """Looks whether the process that runs the failure route still lives; if not, it is run here or given up."""
+        script = t.script
+        assert script is not None, "a failure route without a script"
+        script.checks += 1
+        if is_alive(script.claimant) and script.checks < MAX_CHECKS:
+            t.server.timeout_at = tick(now, CLAIM_MS)
+            self.store.keep_script(t)
+            return
+        self.release_claim(t)
+        if script.claims < MAX_CLAIMS:
+            self.finish(t, now)
+        else:
+            self.select_now(t, now)
+
+    @staticmethod
+    def release_claim(t: Transaction) -> None:
+        """The failure route has ended."""
+        t.server.flags &= ~FAILING
+        t.server.timeout_at = 0
+
+    # -- towards the caller ---------------------------------------------------------------------------------
+
+    def relay(self, t: Transaction, status: int, data: bytes, now: int, msg: SipMsg | None = None) -> None:
         """Passes a reply of a branch to the caller."""
         server = t.server
-        if status < 200 or server.status < 200:
+        if server.flags & LOCAL:
+            self.keep_to_itself(t, status, data, now, msg)
+            return
+        is_first = server.status < 200
+        if status < 200 or is_first:
             server.status = status
-        server.flags &= ~LOCAL_REPLY
+        server.flags &= ~LOCAL_REPLY if status < 200 else ~(LOCAL_REPLY | FAILING)
         self.driver.server_step(t, fsm.send_event(status), now, data)
         self.stats.relayed_replies.bump()
         self.stats.count_final(status)
+        if t.script is not None:
+            self.tell(t, msg, status, data, is_first)
 
-    def local_reply(self, t: Transaction, status: int, reason: bytes, now: int, msg: SipMsg | None = None) -> None:
+    def local_reply(
+        self,
+        t: Transaction,
+        status: int,
+        reason: bytes,
+        now: int,
+        msg: SipMsg | None = None,
+        headers: bytes = b"",
+        body: bytes = b"",
+    ) -> None:
         """Answers the caller with a reply made here; `msg` is the request where it is at hand."""
         server = t.server
+        if server.flags & LOCAL:
+            self.keep_to_itself(t, status, b"", now, None)
+            return
         msg = msg or self.store.request(t)
         tag = server.to_tag or self.totags.tag(msg)
         if status >= 180:
             server.to_tag = tag
         server.status = status
         server.flags |= LOCAL_REPLY
-        self.driver.server_step(t, fsm.send_event(status), now, build_reply(self.core, msg, status, reason, tag))
+        if status >= 200:
+            server.flags &= ~FAILING
+        data = build_reply(self.core, msg, status, reason, tag, headers, body)
+        self.driver.server_step(t, fsm.send_event(status), now, data)
         self.stats.local_replies.bump()
         self.stats.count_final(status)
+        if t.script is not None:
+            self.tell(t, None, status, data, True)
+
+    def tell(self, t: Transaction, msg: SipMsg | None, status: int, data: bytes, is_first: bool) -> None:
+        """Notes for the watchers of a transaction that a reply goes out, and with its first final one that it ends."""
+        self.note(t, REPLY_OUT, msg, status, data)
+        if status >= 200 and is_first:
+            self.note(t, COMPLETED, msg, status, data)
+
+    def note(self, t: Transaction, kind: int, msg: SipMsg | None, status: int, data: bytes) -> None:
+        """Notes something for those who watch the transaction; they are told once the lock is released."""
+        if t.script is None or not t.script.watchers:
+            return
+        if t.events is None:
+            t.events = [(kind, self.store.request(t), msg, status, data)]
+        else:
+            t.events.append((kind, t.events[0][1], msg, status, data))
+
+    def keep_to_itself(self, t: Transaction, status: int, data: bytes, now: int, msg: SipMsg | None) -> None:
+        """A reply to a request made here, or to a replica: nobody waits for it but whoever made it."""
+        if status < 200 and not self.pass_provisional:
+            return
+        if msg is None and data:
+            msg = SipMsg(data, ("", 0), self.core.listeners[t.server.listener])
+        if t.server.status < 200:
+            t.server.status = status
+            self.stats.count_final(status)
+            if status >= 200:
+                t.server.wait_at = tick(now, self.driver.timing.wait)
+            self.note(t, ANSWERED, msg, status, data)
+        if t.is_invite and 200 <= status < 300:
+            self.note(t, ACK_DUE, msg, status, data)
 
     # -- CANCEL ---------------------------------------------------------------------------------------------
 
@@ -167,12 +298,12 @@ class Proxy:
         """The caller has cancelled: branches of the latest round that ring get a CANCEL, those without any reply end
         with 487 here and get theirs when a provisional reply comes.
 
-        Marks the transaction as cancelled if there was anything to cancel.
+        There will be no new branches, whatever a failure route at work asks for.
         """
+        t.server.flags |= CANCELLED
         for branch in t.branches[t.server.first_branch :]:
             if branch.is_final or branch.flags & CANCEL_SENT:
                 continue
-            t.server.flags |= CANCELLED
             if branch.flags & GOT_REPLY:
                 self.cancel_branch(t, branch, now, reason)
             else:
@@ -184,7 +315,7 @@ class Proxy:
         """Sends CANCEL on a branch that has had a provisional reply."""
         self.driver.send_cancel(t, branch, build_cancel(self.store.blobs.get(branch.sent), reason), now)
 
-    def cancel_others(self, t: Transaction, winner: BranchRecord, now: int) -> None:
+    def cancel_others(self, t: Transaction, winner: BranchRecord | None, now: int) -> None:
         """Cancels every branch but the one that answered; those without a reply once they have one."""
         for branch in t.branches:
             if branch is winner or branch.is_final or branch.flags & CANCEL_SENT:
@@ -193,3 +324,19 @@ class Proxy:
                 self.cancel_branch(t, branch, now)
             else:
                 branch.flags |= CANCEL_WANTED
+
+
+def is_rise(before: int, status: int) -> bool:
+    """Whether a provisional reply says more than those before it (OpenSER: restart_fr_on_each_reply=0)."""
+    return before < status and (status >= 180 or before == 0)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process `pid`; one that may not be asked is there."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from openserd.shm.record import U8, U16, U32, Bytes, Record, Ref
+from openserd.shm.record import F64, I32, U8, U16, U32, Bytes, Record, Ref
 
 # flags of a transaction
 CANCELLED: Final = 1  #: the caller has cancelled it: no new branches
 LOCAL_REPLY: Final = 2  #: the last reply sent was made here
 RPORT_FORCED: Final = 4  #: force_rport() was used on the request
 SETTLED: Final = 8  #: only the wait timer still runs: when it ends the record can go unread
+FAILING: Final = 16  #: a process runs the failure route
+LOCAL: Final = 32  #: there is nobody to reply to: a request made here, or a copy for a replica
+INDEXED: Final = 64  #: it can be found by Call-ID, CSeq and From tag
 
 # flags of a branch
 CANCEL_WANTED: Final = 1  #: send CANCEL as soon as a provisional reply allows it
@@ -26,10 +29,11 @@ GOT_REPLY: Final = 8  #: at least one reply was received
 
 @dataclass(slots=True)
 class ServerRecord(Record):
-    """The server transaction: how the request came, what was answered, what the script has armed.
+    """The server transaction: how the request came, what was answered.
 
     `kind` 1 for INVITE.  `owner` is the row of the process that saw the request, `first_branch` the first branch of
-    the latest round of forwarding, `on_failure`, `on_reply`, `on_branch` the names of armed route blocks.
+    the latest round of forwarding.  While a failure route runs (FAILING) `timeout_at` is when to look whether the
+    process that runs it still lives.
     """
 
     state: U8
@@ -48,13 +52,43 @@ class ServerRecord(Record):
     wait_at: U32  # when the record is removed
     request: Ref  # the request as received
     reply: Ref  # the last reply sent
-    avps: Ref
+    script: Ref  # a `ScriptRecord`; 0 where the script has armed nothing and nobody watches
     source_host: Bytes
     reply_host: Bytes
     to_tag: Bytes
+
+
+@dataclass(slots=True)
+class ScriptRecord(Record):
+    """What of the script goes on with a transaction: armed routes, timers, and the request as the script has left it.
+
+    Most transactions have none.  `claimant` is the pid of the process that runs the failure route, `claims` how often
+    one was begun without an end, `checks` how often the claimant was found alive.  `lumps`, `avps`, `attachments` and
+    `watchers` are packed as `travel.py` says; `listener` -1 and `max_forwards` -1 are none.
+    """
+
+    fr: U32  # ms, 0 as the parameter says
+    fr_inv: U32
+    claimant: U32
+    claims: U8
+    checks: U8
+    local_rport: U8
+    has_own_route: U8
+    advertised_port: U16
+    listener: I32
+    max_forwards: I32
+    received_at: F64
     on_failure: Bytes
     on_reply: Bytes
     on_branch: Bytes
+    avps: Bytes
+    lumps: Bytes
+    reply_headers: Bytes
+    attachments: Bytes
+    watchers: Bytes
+    own_route: Bytes
+    rr_params: Bytes
+    advertised_host: Bytes
 
 
 @dataclass(slots=True)
@@ -77,7 +111,7 @@ class BranchRecord(Record):
     reply: Ref  # the final negative reply, as it would go on
     ack: Ref  # the ACK to a negative reply, sent again when the reply is
     host: Bytes
-    uri: Bytes
+    uri: Bytes  # the request URI of the branch
 
     @property
     def is_final(self) -> bool:

@@ -1,55 +1,63 @@
-"""Requests: new transactions, retransmissions, forwarding, CANCEL and ACK (RFC 3261 sections 16.6, 16.10, 17.2)."""
+"""Requests: new transactions, retransmissions, CANCEL and ACK, replies made here (RFC 3261 sections 16.10, 17.2)."""
 
+import os
 from typing import TYPE_CHECKING, Final
 
-from openserd.core.destinations import Branch, ruri_branch
-from openserd.core.error_reply import error_reply
-from openserd.core.forward import NextHop, branch_hop, build_request, forward, hop_to
+from openserd.core.avp import AvpList
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_reply, reply_destination
-from openserd.core.transport import Address
 from openserd.errors import ResourceError, SipError
 from openserd.mods.tm import fsm
-from openserd.mods.tm.keys import make_branch, request_digest, request_key
+from openserd.mods.tm.aftermath import Aftermath
+from openserd.mods.tm.hand import FailureRun, InHand, in_hand
+from openserd.mods.tm.hooks import REPLY_OUT, Event
+from openserd.mods.tm.index import identity
+from openserd.mods.tm.keys import own_branch, request_key
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.record import CANCELLED, LOCAL_STATUS, RPORT_FORCED, BranchRecord, ServerRecord
+from openserd.mods.tm.record import CANCELLED, FAILING, INDEXED, RPORT_FORCED, ScriptRecord, ServerRecord
 from openserd.mods.tm.statistics import TmStats
 from openserd.mods.tm.store import Transaction, TransactionStore
+from openserd.mods.tm.travel import Armed, capture
 from openserd.parser import names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openserd.core.context import Core
+    from openserd.script.pvars_named import AvpName
 
-NO_100: Final = 1
-NO_ERROR_REPLY: Final = 2
+    Step = Callable[[Transaction, int], None]
 
-Hop = tuple[Branch, NextHop]
-
-
-class InHand:
-    """The transaction that belongs to the request being processed: its slot and generation."""
-
-    __slots__ = ("generation", "hash", "slot")
-
-    def __init__(self, slot: int, generation: int, hash_: int) -> None:
-        self.slot = slot
-        self.generation = generation
-        self.hash = hash_
+MERGED: Final = 482
 
 
 class Requests:
     """What transactions do with requests. Times are read here, sends happen here, both outside the locks."""
 
-    def __init__(self, core: "Core", store: TransactionStore, driver: Driver, proxy: Proxy, stats: TmStats) -> None:
+    def __init__(
+        self,
+        core: "Core",
+        store: TransactionStore,
+        driver: Driver,
+        proxy: Proxy,
+        stats: TmStats,
+        aftermath: Aftermath,
+    ) -> None:
         self.core = core
         self.store = store
         self.driver = driver
         self.proxy = proxy
         self.stats = stats
+        self.aftermath = aftermath
+        self.told = aftermath.watchers.request_in
         self.ruri_matching = True
         self.via1_matching = True
-        self.syn_branch = True
+        self.fr_avp: AvpName | None = None  #: AVP with fr_timer for one transaction, in seconds
+        self.fr_inv_avp: AvpName | None = None
+        self.timer_avps = False  #: whether either is set
+        self.refuses_merged = False  #: a request that comes by two ways is answered 482 the second time
+        self.is_curious = False  #: whether either of the two is so
 
     # -- finding --------------------------------------------------------------------------------------------
 
@@ -70,12 +78,35 @@ class Requests:
             table.unlock(hash_)
 
     def absorb(self, msg: SipMsg, found: InHand) -> None:
-        """A request that has come again: its last reply is sent again; an ACK ends the retransmission of the reply."""
-        event = fsm.ACK if msg.method == b"ACK" else fsm.REQUEST
-        self.change(found, lambda t, now: self.driver.server_step(t, event, now))
+        """A request that has come again: its last reply is sent again."""
+        self.change(found, lambda t, now: self.driver.server_step(t, fsm.REQUEST, now))
+
+    def absorb_ack(self, msg: SipMsg) -> bool:
+        """An ACK to a negative reply of this server: it ends the retransmission of the reply. False for any other, one
+        to a 2xx that repeats the branch of its INVITE among them."""
+        found = self.find(msg, b"INVITE")
+        if found is None:
+            return False
+        is_ours = False
+
+        def step(t: Transaction, now: int) -> None:
+            nonlocal is_ours
+            is_ours = not 200 <= t.server.status < 300
+            if is_ours:
+                self.driver.server_step(t, fsm.ACK, now)
+
+        self.change(found, step)
+        return is_ours
 
     def change(self, found: InHand, step: "Step") -> Transaction | None:
-        """Runs `step` over a transaction under its lock, then sends what it asks for; None where it has gone."""
+        """Runs `step` over a transaction under its lock, then does what it asks for; None where it has gone."""
+        t = self.edit(found, step)
+        if t is not None:
+            self.aftermath(t)
+        return t
+
+    def edit(self, found: InHand, step: "Step") -> Transaction | None:
+        """Runs `step` over a transaction under its lock; what it asks for is left to the caller."""
         store = self.store
         store.lock(found.hash)
         try:
@@ -89,8 +120,112 @@ class Requests:
             store.unlock(found.hash)
         if t.server.owner != self.core.process:
             self.stats.other_process_requests.bump()
-        store.send(t.outgoing)
         return t
+
+    def current(self, msg: SipMsg) -> InHand | None:
+        """The transaction of a message, looked for where it is not known yet: by key, of a reply by its branch, of an
+        ACK or CANCEL that of its INVITE."""
+        found = in_hand(msg)
+        if found is not None:
+            return found
+        if msg.is_request:
+            return self.find(msg, b"INVITE" if msg.method in (b"ACK", b"CANCEL") else msg.method)
+        own = own_branch(msg.via1.branch)
+        if own is None or not self.store.is_live(own.slot, own.label):
+            return None
+        table = self.store.table
+        return InHand(own.slot, table.generation(own.slot), table.hash_of(own.slot))
+
+    def look(self, found: InHand) -> Transaction | None:
+        """A copy of a transaction, to look at only; None where it has gone."""
+        store = self.store
+        store.lock(found.hash)
+        try:
+            return store.reload(found.slot, found.generation, found.hash)
+        finally:
+            store.unlock(found.hash)
+
+    # -- what the script arms -------------------------------------------------------------------------------
+
+    def armed_by(self, msg: SipMsg) -> Armed | None:
+        """Where what the script arms is noted while there is no record to write it to; None where there is one."""
+        if msg.extension is None:
+            msg.extension = Armed()
+        if isinstance(msg.extension, Armed):
+            return msg.extension
+        return msg.extension.armed if isinstance(msg.extension, FailureRun) else None
+
+    def arm(self, msg: SipMsg, route: str, name: bytes) -> None:
+        """Arms a route block: `route` is on_failure, on_reply or on_branch, the empty name disarms."""
+        if not msg.is_request and msg.extension is None:
+            msg.extension = self.current(msg)
+        armed = self.armed_by(msg)
+        if armed is not None:
+            setattr(armed, route, name)
+        if isinstance(msg.extension, InHand) and (armed is None or getattr(msg.extension, "relayed", False)):
+            self.change_script(msg, msg.extension, lambda script: setattr(script, route, name))
+
+    def change_script(self, msg: SipMsg, found: InHand, edit: "Callable[[ScriptRecord], None]") -> None:
+        """Changes what the script has left with a transaction, which comes to be if it is not there."""
+
+        def step(t: Transaction, now: int) -> None:
+            if t.script is None:
+                t.script = self.capture(msg, Armed()) if msg.is_request else capture(self.store.request(t), Armed(), [])
+            edit(t.script)
+            self.store.keep_script(t)
+
+        self.change(found, step)
+
+    @staticmethod
+    def may_act(t: Transaction, found: InHand) -> bool:
+        """Whether whoever holds `found` still has a say: a failure route that took so long that another process has
+        been given it has none."""
+        if not isinstance(found, FailureRun):
+            return True
+        return bool(t.server.flags & FAILING) and t.script is not None and t.script.claimant == os.getpid()
+
+    def take_over(self, t: Transaction, msg: SipMsg, run: FailureRun) -> None:
+        """A failure route has made a branch: what it has armed, its AVPs and flags are the transaction's now.
+
+        Its edits are not: they are for its own branches.
+        """
+        run.relayed = True
+        t.server.msg_flags = msg.flags
+        script, armed = t.script, run.armed
+        assert script is not None, "a failure route without a script"
+        script.claims = 0
+        script.on_failure, script.on_reply, script.on_branch = armed.on_failure, armed.on_reply, armed.on_branch
+        script.avps = msg.avps.pack()
+        self.store.keep_script(t)
+
+    def capture(self, msg: SipMsg, armed: Armed) -> ScriptRecord:
+        """What goes on with the transaction of `msg`, timers from AVPs among it."""
+        script = capture(msg, armed, self.core.listeners)
+        self.set_timers(script, msg.avps)
+        return script
+
+    def flush_flags(self, msg: SipMsg) -> bool:
+        """Gives the transaction the flags that the message has now; False where there is none."""
+        found = self.current(msg)
+
+        def step(t: Transaction, now: int) -> None:
+            t.server.msg_flags = msg.flags
+
+        return found is not None and self.change(found, step) is not None
+
+    def set_timers(self, script: ScriptRecord, avps: AvpList) -> None:
+        """Takes the timers of one transaction from AVPs where parameters name some."""
+        script.fr = seconds_of(avps, self.fr_avp) * 1000
+        script.fr_inv = seconds_of(avps, self.fr_inv_avp) * 1000
+
+    def needs_script(self, msg: SipMsg) -> Armed | None:
+        """What the script has armed, where it has armed anything, somebody watches or an AVP sets a timer."""
+        if isinstance(msg.extension, Armed):
+            return msg.extension
+        if not self.timer_avps:
+            return None
+        named = seconds_of(msg.avps, self.fr_avp) or seconds_of(msg.avps, self.fr_inv_avp)
+        return Armed() if named else None
 
     # -- making ---------------------------------------------------------------------------------------------
 
@@ -115,13 +250,10 @@ class Requests:
             wait_at=0,
             request=self.store.blobs.put(msg.buf),
             reply=0,
-            avps=0,
+            script=0,
             source_host=msg.source_host.encode(),
             reply_host=host.encode(),
             to_tag=b"",
-            on_failure=b"",
-            on_reply=b"",
-            on_branch=b"",
         )
 
     def create(self, msg: SipMsg, prepare: "Step") -> Transaction | None:
@@ -129,22 +261,40 @@ class Requests:
 
         None where the request was already known: it has been absorbed. Raises ResourceError when memory is exhausted.
         """
+        key = request_key(msg, msg.method, self.ruri_matching, self.via1_matching)
+        made = self.insert(msg, key, prepare)
+        if isinstance(made, InHand):
+            self.absorb(msg, made)
+            return None
+        msg.extension = InHand(made.slot, made.generation, made.hash, len(made.branches))
+        self.stats.uas_transactions.bump()
+        return made
+
+    def announce(self, msg: SipMsg) -> None:
+        """Tells of a request that is about to get a transaction, if it has none."""
+        if in_hand(msg) is None:
+            for function in self.told:
+                function(msg)
+
+    def insert(self, msg: SipMsg, key: bytes, prepare: "Step") -> Transaction | InHand:
+        """A new transaction, or the one that has the key already. Raises ResourceError when memory is exhausted."""
         store, table = self.store, self.store.table
-        key = self.key(msg, msg.method)
         hash_ = table.hash(key)
         slot = table.reserve()
         now = self.store.now()
         t = Transaction(slot, table.generation(slot), hash_, self.new_server(msg, now), [])
         try:
+            if msg.extension is not None or self.is_curious:
+                self.take_script(t, msg)
             prepare(t, now)
             table.lock(hash_)
             try:
                 known = table.find(key, hash_)
-                if known:
-                    found = InHand(known, table.generation(known), hash_)
-                else:
+                if not known:
                     table.insert(key, hash_, t.pack(), slot)
                     store.deadlines.arm(slot, t.next_due(now) or tick(now, self.driver.timing.fr))
+                else:
+                    found = InHand(known, table.generation(known), hash_)
             finally:
                 table.unlock(hash_)
         except (ResourceError, SipError):
@@ -153,165 +303,36 @@ class Requests:
         store.free(t)
         if known:
             self.give_up(t)
-            self.absorb(msg, found)
-            return None
-        msg.extension = InHand(slot, t.generation, hash_)
-        self.stats.uas_transactions.bump()
+            return found
         return t
+
+    def check_merged(self, t: Transaction, msg: SipMsg) -> None:
+        """Raises SipError 482 where the request, which begins a dialog, has already come by another way."""
+        index = self.store.index
+        known = msg.error is not None and msg.error.code == MERGED
+        if msg.to_tag is None and index is not None and not known and not index.add(identity(msg), t):
+            raise SipError("Request merged", 0, MERGED)
+
+    def take_script(self, t: Transaction, msg: SipMsg) -> None:
+        """Gives a new transaction what the script has left for it. Raises SipError for a merged request."""
+        if self.refuses_merged:
+            self.check_merged(t, msg)
+        armed = self.needs_script(msg)
+        if armed is None:
+            return
+        t.script = self.capture(msg, armed)
+        self.store.keep_script(t)
+        index = self.store.index
+        if armed.watchers and t.is_invite and index is not None and not t.server.flags & INDEXED:
+            index.add(identity(msg), t)
 
     def give_up(self, t: Transaction) -> None:
         """Gives back what a transaction that nobody has seen had put aside."""
+        self.store.forget(t.slot, t.server)
         self.store.free_all(t)
         self.store.table.give_back(t.slot)
 
-    # -- forwarding -----------------------------------------------------------------------------------------
-
-    def hops(self, msg: SipMsg, destination: tuple[str, Address] | None) -> list[Hop]:
-        """Next hops of the whole destination set; those that cannot be reached are left out.
-
-        Raises the SipError of the last one when none can.
-        """
-        found: list[Hop] = []
-        failure: SipError | None = None
-        for branch in [ruri_branch(msg), *msg.branches]:
-            try:
-                hop = (
-                    branch_hop(self.core, branch, msg)
-                    if destination is None
-                    else hop_to(self.core, *destination, branch.listener, msg.listener, msg)
-                )
-            except SipError as error:
-                failure = error
-            else:
-                found.append((branch, hop))
-        if not found:
-            raise failure or SipError("no destination", 0, 500)
-        return found
-
-    def add_branches(self, t: Transaction, msg: SipMsg, hops: list[Hop], now: int) -> None:
-        """Makes the client transactions of one round of forwarding; their requests go to `t.outgoing`."""
-        t.server.first_branch = len(t.branches)
-        label = self.store.label(t.generation)
-        digest = b"" if self.syn_branch else request_digest(msg)
-        for branch, hop in hops:
-            via_branch = make_branch(t.slot, label, len(t.branches), digest)
-            data = build_request(msg, branch, via_branch, hop.listener)
-            host, port = hop.address
-            record = BranchRecord(
-                state=0,
-                flags=0,
-                listener=hop.listener.index,
-                port=port,
-                status=0,
-                branch_flags=branch.flags,
-                retransmit_at=0,
-                interval=0,
-                timeout_at=0,
-                cancel_at=0,
-                cancel_interval=0,
-                sent=self.store.blobs.put(data),
-                cancel=0,
-                reply=0,
-                ack=0,
-                host=host.encode(),
-                uri=branch.uri,
-            )
-            t.branches.append(record)
-            self.driver.start_client(t, record, now)
-            t.outgoing.append((record.listener, hop.address, data))
-        t.server.timeout_at = 0
-        self.stats.uac_transactions.bump(len(hops))
-
-    def relay_new(self, msg: SipMsg, hops: list[Hop], no_100: bool) -> bool:
-        """Forwards a request in a new transaction; False where it was a retransmission."""
-
-        def prepare(t: Transaction, now: int) -> None:
-            if t.is_invite and not no_100:
-                self.trying(t, msg, now)
-            self.add_branches(t, msg, hops, now)
-
-        t = self.create(msg, prepare)
-        if t is None:
-            return False
-        self.send_first(t)
-        return True
-
-    def relay_more(self, msg: SipMsg, found: InHand, hops: list[Hop], no_100: bool) -> bool:
-        """Forwards the request of a transaction that exists already; False where it cannot have more branches."""
-        accepted = False
-
-        def step(t: Transaction, now: int) -> None:
-            nonlocal accepted
-            accepted = t.server.status < 200 and not t.server.flags & LOCAL_STATUS
-            if not accepted:
-                return
-            if t.is_invite and not no_100 and t.server.status == 0:
-                self.trying(t, msg, now)
-            self.add_branches(t, msg, hops, now)
-
-        self.change(found, step)
-        return accepted
-
-    def trying(self, t: Transaction, msg: SipMsg, now: int) -> None:
-        """Answers 100 (OpenSER: `Giving a try`)."""
-        t.server.status = 100
-        t.outgoing.append((t.server.listener, t.reply_address, self.build_trying(msg)))
-
-    def build_trying(self, msg: SipMsg) -> bytes:
-        """The 100: it is not kept, whoever has to repeat it makes it again."""
-        return build_reply(self.core, msg, 100, b"Giving a try")
-
-    def send_first(self, t: Transaction) -> None:
-        """Sends what a new transaction holds; a branch that the system refuses to send ends with 477."""
-        refused = self.store.send(t.outgoing)
-        if not refused:
-            return
-        first = len(t.outgoing) - len(t.branches)
-        failed = [index - first for index in refused if index >= first]
-
-        def step(t: Transaction, now: int) -> None:
-            for index in failed:
-                branch = t.branches[index]
-                self.driver.client_step(t, branch, fsm.TIMER_B, now)
-                self.proxy.end_branch(t, branch, 477, now)
-
-        self.change(InHand(t.slot, t.generation, t.hash), step)
-
     # -- what the script asks for ---------------------------------------------------------------------------
-
-    def relay(self, msg: SipMsg, flags: int, destination: tuple[str, Address] | None) -> int:
-        """t_relay: 1 sent, 0 absorbed or answered here, below 0 nothing could be sent and nothing was answered."""
-        if msg.method == b"ACK":
-            return self.relay_ack(msg, destination)
-        if msg.method == b"CANCEL" and self.cancel(msg):
-            return 1
-        found = msg.extension
-        try:
-            hops = self.hops(msg, destination)
-            if isinstance(found, InHand):
-                return 1 if self.relay_more(msg, found, hops, bool(flags & NO_100)) else -1
-            return int(self.relay_new(msg, hops, bool(flags & NO_100)))
-        except SipError as error:
-            return self.refuse(msg, error, flags)
-
-    def refuse(self, msg: SipMsg, error: SipError, flags: int) -> int:
-        """Answers a request that could not be forwarded, unless the script wants to (flag 2)."""
-        msg.error = error
-        if flags & NO_ERROR_REPLY:
-            return -abs(error.code)
-        code, reason = error_reply(error, b"TM")
-        self.reply(msg, code, reason)
-        return 0
-
-    def relay_ack(self, msg: SipMsg, destination: tuple[str, Address] | None) -> int:
-        """An ACK: absorbed when it is for a negative reply of this server, else passed on without state."""
-        found = self.find(msg, b"INVITE")
-        if found is not None:
-            self.absorb(msg, found)
-            return 1
-        if destination is None:
-            return 1 if forward(self.core, msg) else -1
-        return 1 if forward(self.core, msg, destination[1], destination[0]) else -1
 
     def cancel(self, msg: SipMsg) -> bool:
         """A CANCEL of a known INVITE: its branches are cancelled and the CANCEL answered. False where unknown."""
@@ -330,19 +351,27 @@ class Requests:
         if self.change(found, step) is None:
             return False
         text = b"canceling" if cancelled else b"ok -- no more pending branches"
-        tag = self.proxy.totags.tag(msg)
-        msg.listener.send(build_reply(self.core, msg, 200, text, tag), reply_destination(msg, self.core))
+        reply = build_reply(self.core, msg, 200, text, self.proxy.totags.tag(msg))
+        msg.listener.send(reply, reply_destination(msg, self.core))
+        self.tell_answered(msg, reply)
         return True
+
+    def tell_answered(self, msg: SipMsg, reply: bytes) -> None:
+        """Tells those who watch a CANCEL that it has been answered; it has no transaction of its own here."""
+        if not self.told:
+            return
+        self.announce(msg)
+        watching = msg.extension.watchers if isinstance(msg.extension, Armed) else []
+        for name, data in watching:
+            self.aftermath.watchers.tell(REPLY_OUT, name, Event(REPLY_OUT, msg, data, 200, None, reply))
 
     def new_transaction(self, msg: SipMsg) -> int:
         """t_newtran: 1 created, 0 a retransmission that has been absorbed."""
-        if isinstance(msg.extension, InHand):
+        if in_hand(msg) is not None:
             return -1
         if msg.method == b"ACK":
-            found = self.find(msg, b"INVITE")
-            if found is not None:
-                self.absorb(msg, found)
-            return 0 if found is not None else -1
+            return 0 if self.absorb_ack(msg) else -1
+        self.announce(msg)
         t = self.create(msg, self.await_reply)
         return 0 if t is None else 1
 
@@ -354,18 +383,11 @@ class Requests:
         """t_reply: answers statefully, in a new transaction where there is none yet."""
         if msg.method == b"ACK":
             return -1
-        found = msg.extension
-        if isinstance(found, InHand):
-            done = False
+        found = in_hand(msg)
+        if found is not None:
+            return 1 if self.reply_to(found, code, reason, msg) else -1
 
-            def step(t: Transaction, now: int) -> None:
-                nonlocal done
-                done = t.server.status < 200
-                if done:
-                    self.proxy.local_reply(t, code, reason, now, msg)
-
-            self.change(found, step)
-            return 1 if done else -1
+        self.announce(msg)
 
         def prepare(t: Transaction, now: int) -> None:
             self.await_reply(t, now)
@@ -374,13 +396,39 @@ class Requests:
         t = self.create(msg, prepare)
         if t is None:
             return 0
-        self.store.send(t.outgoing)
+        self.aftermath(t)
         return 1
+
+    def reply_to(
+        self,
+        found: InHand,
+        code: int,
+        reason: bytes,
+        msg: SipMsg | None = None,
+        headers: bytes = b"",
+        body: bytes = b"",
+        to_tag: bytes = b"",
+    ) -> bool:
+        """Answers a transaction and cancels what is still open; False where it is too late."""
+        done = False
+
+        def step(t: Transaction, now: int) -> None:
+            nonlocal done
+            done = t.server.status < 200 and self.may_act(t, found)
+            if not done:
+                return
+            t.server.to_tag = to_tag or t.server.to_tag
+            self.proxy.local_reply(t, code, reason, now, msg, headers, body)
+            if code >= 200 and t.is_invite:
+                self.proxy.cancel_others(t, None, now)
+
+        self.change(found, step)
+        return done
 
     def release(self, msg: SipMsg) -> int:
         """t_release: the transaction goes after the wait timer, whatever it still waits for."""
-        found = msg.extension
-        if not isinstance(found, InHand):
+        found = in_hand(msg)
+        if found is None:
             return -1
 
         def step(t: Transaction, now: int) -> None:
@@ -393,12 +441,11 @@ class Requests:
     def check(self, msg: SipMsg) -> int:
         """t_check_trans: 1 the request (an INVITE for its CANCEL or negative ACK) has a transaction, 0 it was a
         retransmission and has been absorbed, -1 it has none."""
-        if msg.method in (b"CANCEL", b"ACK"):
-            found = self.find(msg, b"INVITE")
-            if found is not None and msg.method == b"ACK":
-                self.absorb(msg, found)
-            return 1 if found is not None else -1
-        if isinstance(msg.extension, InHand):
+        if msg.method == b"ACK":
+            return 1 if self.absorb_ack(msg) else -1
+        if msg.method == b"CANCEL":
+            return 1 if self.find(msg, b"INVITE") is not None else -1
+        if in_hand(msg) is not None:
             return 1
         found = self.find(msg, msg.method)
         if found is None:
@@ -408,14 +455,19 @@ class Requests:
 
     def retransmit_reply(self, msg: SipMsg) -> int:
         """t_retransmit_reply: sends the last reply of the request's transaction again."""
-        found = msg.extension if isinstance(msg.extension, InHand) else self.find(msg, msg.method)
+        found = in_hand(msg) or self.find(msg, msg.method)
         if found is None:
             return -1
         sent = self.change(found, lambda t, now: self.driver.server_action(t, fsm.RESEND_REPLY, now))
         return 1 if sent is not None and sent.outgoing else -1
 
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Step = Callable[[Transaction, int], None]
+def seconds_of(avps: AvpList, named: "AvpName | None") -> int:
+    """The seconds that an AVP holds, 0 where it is not there or holds no number."""
+    if named is None:
+        return 0
+    value = avps.get(*named)
+    try:
+        return max(0, int(value or 0))
+    except ValueError:
+        return 0

@@ -6,8 +6,9 @@ from openserd.core.statistics import Statistic
 class TmStats:
     """What transactions count.
 
-    `other_process_replies` and `other_process_requests` are ours: messages handled by a process that had not seen the
-    transaction's request, possible because its state lives in shared memory.
+    `refused_requests` is ours: requests for which there was no room.  `other_process_replies` and
+    `other_process_requests` are ours: messages handled by a process that had not seen the transaction's request,
+    possible because its state lives in shared memory.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class TmStats:
         self.uas_transactions = one("UAS_transactions")
         self.uac_transactions = one("UAC_transactions")
         self.classes = {first: one(f"{first}xx_transactions") for first in range(2, 7)}
+        self.refused_requests = one("refused_requests")
         self.other_process_replies = one("other_process_replies")
         self.other_process_requests = one("other_process_requests")
 
@@ -32,6 +34,7 @@ class TmStats:
             self.uas_transactions,
             self.uac_transactions,
             *self.classes.values(),
+            self.refused_requests,
             self.other_process_replies,
             self.other_process_requests,
         ]

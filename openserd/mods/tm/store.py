@@ -11,17 +11,31 @@ A process that dies before `save` leaves the transaction as it was; what it had 
 """
 
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.transport import Address
 from openserd.mods.tm.keys import LABEL_MASK
-from openserd.mods.tm.record import RPORT_FORCED, SETTLED, BranchRecord, ServerRecord, payload_refs
+from openserd.mods.tm.record import (
+    INDEXED,
+    RPORT_FORCED,
+    SETTLED,
+    BranchRecord,
+    ScriptRecord,
+    ServerRecord,
+    payload_refs,
+)
+from openserd.mods.tm.travel import restore
 from openserd.shm.blobs import Blobs
 from openserd.shm.deadlines import HALF, TICK_MASK, ticks
 
+if TYPE_CHECKING:
+    from openserd.mods.tm.index import Identities
+
 Outgoing = tuple[int, Address, bytes]  #: listener index, destination, datagram
+#: kind, the request, the reply where there is one, its code, the datagram
+Noted = tuple[int, SipMsg, SipMsg | None, int, bytes]
 
 LOAD: Final = 2  #: buckets per this many slots
 
@@ -29,20 +43,34 @@ LOAD: Final = 2  #: buckets per this many slots
 class Transaction:
     """One transaction in hand.
 
-    `outgoing` is to be sent once the lock is released, `garbage` blobs to be freed once the change is saved,
-    `is_over` that the record is to be removed instead of saved.
+    Once the lock is released `outgoing` is to be sent, `events` to be told to whoever watches, and the failure route to
+    be run for branch `failed` (-1 none).
+
+    `garbage` are blobs to be freed once the change is saved, `is_over` says that the record is to be removed instead.
     """
 
-    __slots__ = ("branches", "garbage", "generation", "hash", "is_over", "outgoing", "server", "slot")
+    __slots__ = (
+        "branches", "events", "failed", "garbage", "generation", "hash", "is_over", "outgoing", "script",
+        "server", "slot",
+    )  # fmt: skip
 
     def __init__(
-        self, slot: int, generation: int, hash_: int, server: ServerRecord, branches: list[BranchRecord]
+        self,
+        slot: int,
+        generation: int,
+        hash_: int,
+        server: ServerRecord,
+        branches: list[BranchRecord],
+        script: ScriptRecord | None = None,
     ) -> None:
         self.slot = slot
         self.generation = generation
         self.hash = hash_
         self.server = server
         self.branches = branches
+        self.script = script
+        self.failed = -1
+        self.events: list[Noted] | None = None
         self.outgoing: list[Outgoing] = []
         self.garbage: list[int] = []
         self.is_over = False
@@ -73,9 +101,10 @@ class Transaction:
     def next_due(self, now: int) -> int:
         """The tick of the timer that ends first, 0 when none runs."""
         server = self.server
-        running = [at for at in (server.retransmit_at, server.timeout_at, server.wait_at) if at]
+        timers = [server.retransmit_at, server.timeout_at, server.wait_at]
         for branch in self.branches:
-            running += [at for at in (branch.retransmit_at, branch.timeout_at, branch.cancel_at) if at]
+            timers += (branch.retransmit_at, branch.timeout_at, branch.cancel_at)
+        running = list(filter(None, timers))
         if len(running) > 1:
             return min(running, key=lambda at: (at - now + HALF) & TICK_MASK)
         return running[0] if running else 0
@@ -96,6 +125,7 @@ class TransactionStore:
         self.deadlines = core.memory.deadlines(n_slots)
         self.blobs: Blobs = core.memory.blobs
         self.epoch = secrets.randbits(32)
+        self.index: Identities | None = None  #: of requests end to end, where somebody asks for it
         self.now = ticks  #: the clock; a test may put its own here
         self.lock = self.table.lock
         self.unlock = self.table.unlock
@@ -114,7 +144,8 @@ class TransactionStore:
         payload = table.payload(slot)
         server, end = ServerRecord.unpack_from(payload)
         branches = BranchRecord.unpack_many(payload, end)
-        return Transaction(slot, table.generation(slot), hash_, server, branches)
+        script = ScriptRecord.unpack(self.blobs.get(server.script)) if server.script else None
+        return Transaction(slot, table.generation(slot), hash_, server, branches, script)
 
     def reload(self, slot: int, generation: int, hash_: int) -> Transaction | None:
         """The record as it is now, None where it has gone; under its lock."""
@@ -144,12 +175,21 @@ class TransactionStore:
     def remove(self, t: Transaction) -> None:
         """Takes the record out of the table with all that it owns; under its lock."""
         self.deadlines.disarm(t.slot)
+        self.forget(t.slot, t.server)
         self.table.remove(t.slot)
         self.free_all(t)
+
+    def forget(self, slot: int, server: ServerRecord) -> None:
+        """Takes a transaction out of the index."""
+        if server.flags & INDEXED and self.index is not None:
+            self.index.remove(self.blobs.get(server.request), slot)
+            server.flags &= ~INDEXED
 
     def discard(self, slot: int, payload: bytes) -> None:
         """Takes a settled record out of the table with all that it owns, without reading it; under its lock."""
         self.deadlines.disarm(slot)
+        if self.index is not None:
+            self.forget(slot, ServerRecord.unpack(payload))
         self.table.remove(slot)
         free = self.blobs.free
         for ref in payload_refs(payload):
@@ -158,7 +198,7 @@ class TransactionStore:
     def free_all(self, t: Transaction) -> None:
         """Frees every blob that a transaction refers to or no longer refers to."""
         server = t.server
-        owned = [server.request, server.reply, server.avps, *t.garbage]
+        owned = [server.request, server.reply, server.script, *t.garbage]
         for branch in t.branches:
             owned += (branch.sent, branch.cancel, branch.reply, branch.ack)
         for ref in owned:
@@ -173,6 +213,11 @@ class TransactionStore:
             t.garbage.append(old)
         return ref
 
+    def keep_script(self, t: Transaction) -> None:
+        """Puts what the script has left with a transaction, which has changed, into memory."""
+        if t.script is not None:
+            t.server.script = self.put(t, t.server.script, t.script.pack())
+
     def drop(self, t: Transaction, old: int) -> int:
         """0 in the place of blob `old`, which is freed once the change is saved."""
         if old:
@@ -180,7 +225,7 @@ class TransactionStore:
         return 0
 
     def request(self, t: Transaction) -> SipMsg:
-        """The request of a transaction as it was received."""
+        """The request of a transaction: as it was received, and with what its script has left on it."""
         server = t.server
         msg = SipMsg(
             self.blobs.get(server.request),
@@ -189,13 +234,6 @@ class TransactionStore:
         )
         msg.flags = server.msg_flags
         msg.rport_forced = bool(server.flags & RPORT_FORCED)
+        if t.script is not None:
+            restore(msg, t.script, self.core.listeners)
         return msg
-
-    def send(self, outgoing: list[Outgoing]) -> list[int]:
-        """Sends datagrams; the indexes of those that the system refused. Never under a lock."""
-        listeners = self.core.listeners
-        return [
-            index
-            for index, (listener, address, data) in enumerate(outgoing)
-            if not listeners[listener].send(data, address)
-        ]

@@ -6,9 +6,10 @@
 from typing import Final
 
 from openserd.mods.tm import fsm
+from openserd.mods.tm.aftermath import Aftermath
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.record import CANCEL_SENT, BranchRecord, is_settled
+from openserd.mods.tm.record import CANCEL_SENT, FAILING, BranchRecord, is_settled
 from openserd.mods.tm.store import Transaction, TransactionStore, is_past
 
 PENDING_STATES: Final = frozenset((fsm.CALLING, fsm.PROCEEDING))
@@ -17,10 +18,11 @@ PENDING_STATES: Final = frozenset((fsm.CALLING, fsm.PROCEEDING))
 class Timers:
     """What happens to transactions when their timers run out."""
 
-    def __init__(self, store: TransactionStore, driver: Driver, proxy: Proxy) -> None:
+    def __init__(self, store: TransactionStore, driver: Driver, proxy: Proxy, aftermath: Aftermath) -> None:
         self.store = store
         self.driver = driver
         self.proxy = proxy
+        self.aftermath = aftermath
 
     def run(self) -> None:
         """One tick: every transaction that is due takes its step."""
@@ -49,7 +51,7 @@ class Timers:
             store.save(t, now)
         finally:
             store.unlock(hash_)
-        store.send(t.outgoing)
+        self.aftermath(t)
 
     def expire(self, t: Transaction, now: int) -> None:
         """Feeds every timer of `t` that has run out to its machine."""
@@ -60,7 +62,9 @@ class Timers:
             self.end(t, now)
         elif is_past(server.timeout_at, now):
             server.timeout_at = 0
-            if server.state == fsm.COMPLETED:
+            if server.flags & FAILING:
+                self.proxy.check_claim(t, now)
+            elif server.state == fsm.COMPLETED:
                 self.driver.server_step(t, fsm.TIMER_H, now)
             else:
                 t.is_over = not t.branches

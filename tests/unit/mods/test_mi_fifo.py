@@ -9,10 +9,11 @@ import pytest
 
 from openserd.core.context import Core
 from openserd.core.mi import Command, Reply
+from openserd.core.mi_text import Argument
 from openserd.errors import ConfigError
 from openserd.mods.mi_fifo import MiFifo, owner
 from openserd.mods.mi_fifo.fifo import FifoServer, ReplyDirectory, RequestFifo, is_read
-from openserd.mods.mi_fifo.wire import Argument, Request
+from openserd.mods.mi_fifo.wire import Request
 
 
 def module(folder: Path, **values: int | str) -> MiFifo:

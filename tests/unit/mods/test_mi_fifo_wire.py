@@ -5,18 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openserd.core.mi import Reply
+from openserd.core.mi_text import Argument, decoded, encoded, render, render_error
 from openserd.ctl.client import parse_reply, quoted, request
-from openserd.mods.mi_fifo.wire import (
-    MAX_LINE,
-    MAX_REQUEST,
-    Argument,
-    Request,
-    RequestReader,
-    decoded,
-    encoded,
-    render,
-    render_error,
-)
+from openserd.mods.mi_fifo.wire import MAX_LINE, MAX_REQUEST, Request, RequestReader
 
 NO_INPUT = ("ps", "which", "uptime")
 CALLERS = ("mine", "yours")

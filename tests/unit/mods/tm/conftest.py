@@ -7,6 +7,7 @@ import pytest
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.module import Module
+from openserd.core.routes import RouteFn
 from openserd.core.transport import Address, Listener
 from openserd.mods.tm import Tm
 from openserd.mods.tm.store import Transaction
@@ -36,19 +37,28 @@ class Wire(Listener):
 class World:
     """One server with tm and nothing else."""
 
-    def __init__(self, memory: SharedMemory, **params: int) -> None:
+    def __init__(self, memory: SharedMemory, **params: int | str) -> None:
         self.core = Core()
         self.core.shared = memory
         self.wire = Wire()
         self.core.listening.add(self.wire)
+        self.core.myself.add(b"192.0.2.1", 5060)
         self.tm = Tm(max_transactions=512, **params)
         self.tm.core = self.core
         self.tm.on_init(self.core)
+        self.prepare()
         self.core.statistics.share(memory.counters)
         memory.seal()
         self.memory = memory
         self.clock = 1000
         self.tm.store.now = lambda: self.clock
+
+    def block(self, kind: str, run: RouteFn, name: str = "1") -> None:
+        """Adds a block to the script: kind failure, onreply or branch."""
+        getattr(self.core.routes, kind)[name] = run
+
+    def prepare(self) -> None:
+        """What other modules do before the fork."""
 
     # -- time and datagrams
 

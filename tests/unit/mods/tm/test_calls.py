@@ -3,6 +3,7 @@
 import pytest
 
 from openserd.core.destinations import Branch
+from openserd.core.message import SipMsg
 from openserd.mods.tm.store import Transaction
 from openserd.parser import names
 from openserd.parser.message import Message
@@ -330,14 +331,23 @@ def test_a_branch_that_times_out_counts_as_408(world: World) -> None:
     assert statuses(world) == [408]
 
 
-def test_a_destination_that_the_system_refuses_counts_as_477(world: World) -> None:
+@pytest.mark.parametrize(("other", "chosen"), [(486, 486), (603, 503)])
+def test_a_destination_that_the_system_refuses_counts_as_503(world: World, other: int, chosen: int) -> None:
     world.wire.broken.add(SECOND_CALLEE)
     msg = world.request()
     msg.branches.append(Branch(b"sip:bob@192.0.2.21"))
     assert world.tm.t_relay(msg) == 1
     invite = world.take()[1][1]
-    world.reply(invite, 486)
-    assert statuses(world) == [477]
+    world.reply(invite, other)
+    assert statuses(world) == [chosen]
+
+
+def test_a_call_none_of_whose_destinations_can_be_sent_to_is_answered_477(world: World) -> None:
+    world.wire.broken |= {CALLEE, SECOND_CALLEE}
+    msg = world.request()
+    msg.branches.append(Branch(b"sip:bob@192.0.2.21"))
+    world.tm.t_relay(msg)
+    assert statuses(world) == [100, 477]
 
 
 def test_a_next_hop_that_cannot_be_found_is_answered(world: World) -> None:
@@ -363,6 +373,12 @@ def test_a_destination_in_the_script_overrules_the_uri(world: World) -> None:
     destination = world.tm.fix_relay("udp:192.0.2.99:5090")
     assert world.tm.t_relay(world.request(), destination) == 1
     assert world.take()[1][0] == ("192.0.2.99", 5090)
+
+
+def test_a_destination_and_flags_can_be_given_together(world: World) -> None:
+    destination = world.tm.fix_relay("udp:192.0.2.99:5090")
+    assert world.tm.t_relay(world.request(), destination, 1) == 1
+    assert [(a, m.method) for a, m in world.take()] == [(("192.0.2.99", 5090), b"INVITE")]
 
 
 def test_t_newtran_and_t_reply_answer_with_a_tag_that_stays(world: World) -> None:
@@ -435,6 +451,15 @@ def test_an_ack_for_a_2xx_is_passed_on_without_state(world: World) -> None:
     assert not world.transactions()
 
 
+def test_an_ack_for_a_2xx_that_repeats_the_branch_of_its_invite_is_passed_on(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 200)
+    world.take()
+    assert world.tm.t_check_trans(world.request("ACK", to_tag="b")) == -1
+    assert world.tm.t_relay(world.request("ACK", to_tag="b")) == 1
+    assert [(a, m.method) for a, m in world.take()] == [(CALLEE, b"ACK")]
+
+
 def test_requests_older_than_rfc_3261_find_their_transaction_by_their_fields(world: World) -> None:
     assert world.tm.t_relay(world.request(branch="1")) == 1
     world.take()
@@ -452,33 +477,66 @@ def test_two_requests_whose_branch_is_only_the_cookie_are_not_taken_for_one(worl
 def test_a_reply_to_a_branch_that_is_not_ours_is_left_to_others(world: World) -> None:
     [invite] = start(world)
     stray = world.reply_to(invite, 200)
-    stray.via1.branch = b"z9hG4bK1.00000000.0"
-    assert not world.tm.on_reply_in(stray)
     stray.via1.branch = b"z9hG4bKsomebody"
     assert not world.tm.on_reply_in(stray)
 
 
-def test_a_reply_names_a_branch_that_does_not_exist(world: World) -> None:
+@pytest.mark.parametrize(("request_method", "reply_method"), [("INVITE", b"BYE"), ("BYE", b"INVITE")])
+def test_a_reply_to_another_method_is_no_reply_to_this_request(
+    world: World, request_method: str, reply_method: bytes
+) -> None:
+    [sent] = start(world, method=request_method)
+    stray = world.reply_to(sent, 200).buf.replace(b"CSeq: 1 " + sent.method, b"CSeq: 1 " + reply_method)
+    assert world.tm.on_reply_in(SipMsg(stray, CALLEE, world.wire))
+    assert statuses(world) == []
+    world.reply(sent, 200)
+    assert statuses(world) == [200]
+
+
+@pytest.mark.parametrize("branch", [b"z9hG4bK1.00000000.0", None])
+@pytest.mark.parametrize("forwarded", [0, 1])
+def test_a_reply_to_a_branch_that_does_not_exist_goes_no_further(
+    memory: SharedMemory, branch: bytes | None, forwarded: int
+) -> None:
+    world = World(memory, forward_stray_replies=forwarded)
     [invite] = start(world)
     stray = world.reply_to(invite, 200)
     assert stray.via1.branch is not None
-    stray.via1.branch = stray.via1.branch[:-1] + b"7"
-    assert not world.tm.on_reply_in(stray)
+    stray.via1.branch = branch or stray.via1.branch[:-1] + b"7"
+    assert world.tm.on_reply_in(stray) is not bool(forwarded)
+    assert world.take() == []
+
+
+def fill(world: World) -> int:
+    """Relays calls until there is no room for another; what the one without room was told."""
+    for number in range(600):
+        result = world.tm.t_relay(world.request(branch=f"z9hG4bK{number}"))
+        if result != 1:
+            return result
+    raise AssertionError("the table is never full")
 
 
 def test_a_full_table_refuses_new_calls_and_keeps_the_running_ones(memory: SharedMemory) -> None:
     world = World(memory)
     [first] = start(world)
-    results = [world.tm.t_relay(world.request(branch=f"z9hG4bK{n}")) for n in range(600)]
-    assert results[0] == 1
-    assert results[-1] == -1
-    msg = world.request(branch="z9hG4bKlast")
-    world.tm.t_relay(msg)
-    assert msg.error is not None
-    assert msg.error.code == 500
+    assert fill(world) == 0
     world.take()
+    assert world.tm.t_newtran(world.request("OPTIONS", branch="z9hG4bKlast")) == 0
+    [refusal] = world.take_to(CALLER)
+    assert (refusal.status, refusal.value(refusal.indexes_named(b"Retry-After")[0])) == (503, b"10")
+    assert refusal.to_tag is not None
+    assert world.count("refused_requests") == 2
     assert world.reply(first, 200)
     assert statuses(world) == [200]
+
+
+def test_retry_after_0_leaves_a_full_table_to_the_script(memory: SharedMemory) -> None:
+    world = World(memory, retry_after=0)
+    assert fill(world) == -1
+    msg = world.request(branch="z9hG4bKlast")
+    assert world.tm.t_reply(msg, 200, b"OK") == -1
+    assert msg.error is not None
+    assert msg.error.code == 500
 
 
 def test_statistics_count_what_happened(world: World) -> None:

@@ -1,0 +1,49 @@
+"""What is done once the lock of a transaction has been released: send, tell those who watch, run the failure route."""
+
+from collections.abc import Callable
+
+from openserd.core.message import SipMsg
+from openserd.mods.tm.hooks import ACK_DUE, Event, Watchers
+from openserd.mods.tm.store import Transaction, TransactionStore
+from openserd.mods.tm.travel import unpack_pairs
+
+
+class Aftermath:
+    """Does what a step has left to do; `run_failure` and `acknowledge` are set once their owners exist."""
+
+    def __init__(self, store: TransactionStore, watchers: Watchers) -> None:
+        self.listeners = store.core.listeners
+        self.watchers = watchers
+        self.run_failure: Callable[[Transaction], None] = lambda t: None
+        self.acknowledge: Callable[[SipMsg, SipMsg], None] = lambda request, reply: None
+
+    def __call__(self, t: Transaction) -> list[int]:
+        """Does it; the indexes of datagrams that the system refused to send."""
+        listeners = self.listeners
+        refused = [
+            index
+            for index, (listener, address, data) in enumerate(t.outgoing)
+            if not listeners[listener].send(data, address)
+        ]
+        if t.events is not None or t.failed >= 0:
+            self.follow(t)
+        return refused
+
+    def follow(self, t: Transaction) -> None:
+        """Watchers and failure route."""
+        if t.events is not None:
+            self.tell(t)
+        if t.failed >= 0:
+            self.run_failure(t)
+
+    def tell(self, t: Transaction) -> None:
+        """Tells the watchers of a transaction what has happened."""
+        assert t.script is not None and t.events is not None, "nothing to tell"
+        watching = unpack_pairs(t.script.watchers)
+        for kind, request, reply, code, datagram in t.events:
+            if kind == ACK_DUE:
+                if reply is not None:
+                    self.acknowledge(request, reply)
+                continue
+            for name, data in watching:
+                self.watchers.tell(kind, name, Event(kind, request, data, code, reply, datagram))
