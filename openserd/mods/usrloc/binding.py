@@ -5,18 +5,28 @@ an unspecified q last, equal ones by age; or, with `desc_time_order`, the one re
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
-from openserd.shm.record import I32, U32, Bytes, Record
+from openserd.shm.record import I32, U8, U32, Bytes, Record
 
 PERMANENT: Final = 0  #: `expires` of a binding that never does
+DELETED: Final = 10  #: `expires` of one that is kept only until it is deleted from the database as well
 MAX_TIME: Final = 2**32 - 1
 NO_Q: Final = -1  #: `q` where neither the contact nor the script gives one; comes after every other
 
 CONTACT_ONLY: Final = 0
 CONTACT_CALLID: Final = 1
+
+MEMORY_ONLY: Final = 1  #: in `flags`: never written to a database
+
+# What a database knows of a binding
+NEW: Final = 0  #: nothing
+SYNC: Final = 1  #: all
+DIRTY: Final = 2  #: perhaps an older version, and this one is to be written
+REFUSED: Final = 3  #: perhaps an older version, and it has refused this one
 
 
 @dataclass(slots=True, eq=False)
@@ -24,9 +34,9 @@ class Binding(Record):
     """One contact of an AoR (OpenSER: ucontact_t).  A change makes a new one, none is altered.
 
     Times are seconds since 1970.  `uri` is the contact as registered, without <>; `q` in thousandths, -1
-    unspecified; `flags` has bit 1 for one that is never written to a database; `cflags` are the branch flags
-    of the REGISTER; `methods` the mask of methods it takes; `socket` the listener that it came in by, as
-    `udp:192.0.2.1:5060`, b"" for none; `received` the URI that it came from, b"" for none.
+    unspecified; `flags` has MEMORY_ONLY or nothing; `cflags` are the branch flags of the REGISTER; `methods` the
+    mask of methods it takes; `socket` the listener that it came in by, as `udp:192.0.2.1:5060`, b"" for none;
+    `received` the URI that it came from, b"" for none; `state` what a database knows of it, NEW without one.
     """
 
     expires: U32  # 0 never
@@ -42,6 +52,7 @@ class Binding(Record):
     socket: Bytes
     received: Bytes
     path: Bytes
+    state: U8 = NEW  # the only field that changes
 
     def is_valid(self, now: int) -> bool:
         """Whether a request may be sent there at `now`."""
@@ -55,6 +66,24 @@ class Binding(Record):
     def seconds_left(self, now: int) -> int:
         """How long the binding will live; the most seconds that SIP can write for a permanent one."""
         return self.expires - now if self.expires else MAX_TIME
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the database is still to be told of it; where there is one."""
+        if self.state == NEW:
+            return not self.flags & MEMORY_ONLY
+        return self.state == DIRTY or self.expires == DELETED
+
+    def is_same(self, other: "Binding") -> bool:
+        """Whether all but the state is equal."""
+        return bool(_CONTENT(self) == _CONTENT(other))
+
+    def deleted(self) -> "Binding":
+        """What is kept of a binding that the database still has."""
+        return replace(self, expires=DELETED)
+
+
+_CONTENT: Final[Any] = attrgetter(*(field.name for field in fields(Binding) if field.name != "state"))
 
 
 class Verdict(Enum):
@@ -108,6 +137,13 @@ class Rules:
             index -= 1
         bindings.insert(index, binding)
 
+    def ordered(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """Bindings read from a database in their order; of equal ones the one refreshed first counts as the older."""
+        found: list[Binding] = []
+        for binding in sorted(bindings, key=_last_modified):
+            self.insert(found, binding)
+        return found
+
     def replace(self, bindings: list[Binding], index: int, binding: Binding) -> None:
         """Puts the new version of a binding into its place."""
         if not self.desc_time_order and bindings[index].q == binding.q:
@@ -143,6 +179,10 @@ class Rules:
         if Verdict.OUT_OF_ORDER in verdicts:
             return None
         return [one for one, verdict in zip(bindings, verdicts, strict=True) if verdict is not Verdict.UPDATE]
+
+
+def _last_modified(binding: Binding) -> int:
+    return binding.last_modified
 
 
 def next_expiry(bindings: Sequence[Binding]) -> int:

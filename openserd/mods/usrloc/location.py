@@ -29,12 +29,14 @@ DELETE: Final = 4
 EXPIRE: Final = 8
 ANY_EVENT: Final = INSERT | UPDATE | DELETE | EXPIRE
 
-_HEAD: Final = struct.Struct("<I")
+HEAD: Final = struct.Struct("<I")
 
 #: Makes an AoR's new bindings from its valid ones and the time; is quick, and raises to leave all as it is.
 Change = Callable[[list[Binding], int], list[Binding]]
 #: (event, domain, aor, binding), called in the process that made the change, after it can be seen by all.
 Callback = Callable[[int, bytes, bytes, Binding], None]
+#: When something has to be done about an AoR next, 0 never.
+Due = Callable[[list[Binding]], int]
 
 
 class Domain:
@@ -116,7 +118,7 @@ class Location:
             payload = table.payload(slot) if slot else b""
         finally:
             table.unlock(hash)
-        return Binding.unpack_many(payload, _HEAD.size) if payload else []
+        return Binding.unpack_many(payload, HEAD.size) if payload else []
 
     def update(self, domain: bytes, aor: bytes, now: int, change: Change) -> list[Binding]:
         """Gives an AoR the bindings that `change` makes of its valid ones, in one step; returns them.
@@ -131,7 +133,7 @@ class Location:
         table.lock(hash)
         try:
             slot = table.find(key, hash)
-            stored = Binding.unpack_many(table.payload(slot), _HEAD.size) if slot else []
+            stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
             valid = [binding for binding in stored if binding.is_valid(now)]
             n_expired = len(stored) - len(valid)
             bindings = change(valid, now)
@@ -157,13 +159,29 @@ class Location:
         """
         for slot in self.table.slots():
             found = self._read(slot)
-            if found is None or not 0 < _HEAD.unpack_from(found[1])[0] <= now:
+            if found is None or not 0 < HEAD.unpack_from(found[1])[0] <= now:
                 continue
             name, _, aor = found[0].partition(b"\0")
             try:
-                self.update(name, aor, now, _same)
+                self.update(name, aor, now, same)
             except ResourceError as error:
                 log.error("usrloc: expired bindings of %r stay for now: %s", aor, error)
+
+    def flush(self, now: int) -> bool:
+        """Writes what the database does not have yet; False when not all could be (OpenSER: synchronize_all_udomains).
+
+        Nothing to do without one.
+        """
+        return True
+
+    def begin(self, now: int) -> None:
+        """Reads what the database has; before the fork. Raises OpenserError where that can never be."""
+
+    def catch_up(self, now: int) -> None:
+        """Does as soon as the database is there what could not be done when it was time."""
+
+    def finish(self, now: int) -> None:
+        """The last that is done to the store: by the master, when no other process is left."""
 
     def records(self) -> Iterator[tuple[bytes, bytes, list[Binding]]]:
         """(domain, aor, bindings) of all AoRs, each as it was when its turn came."""
@@ -171,7 +189,7 @@ class Location:
             found = self._read(slot)
             if found is not None:
                 name, _, aor = found[0].partition(b"\0")
-                yield name, aor, Binding.unpack_many(found[1], _HEAD.size)
+                yield name, aor, Binding.unpack_many(found[1], HEAD.size)
 
     def contacts(self, cflags: int = 0) -> Iterator[Binding]:
         """Every binding that has all of these branch flags (OpenSER: ul_get_all_ucontacts)."""
@@ -193,7 +211,9 @@ class Location:
         finally:
             table.unlock(hash)
 
-    def _store(self, key: bytes, hash: int, slot: int, stored: list[Binding], bindings: list[Binding]) -> None:
+    def _store(
+        self, key: bytes, hash: int, slot: int, stored: list[Binding], bindings: list[Binding], due: Due = next_expiry
+    ) -> None:
         """Publishes the new bindings of a key; its stripe lock is held."""
         if not bindings:
             if slot:
@@ -201,7 +221,7 @@ class Location:
             return
         if len(bindings) == len(stored) and all(map(_is, bindings, stored)):
             return
-        payload = _HEAD.pack(next_expiry(bindings)) + Binding.pack_many(bindings)
+        payload = HEAD.pack(due(bindings)) + Binding.pack_many(bindings)
         if slot:
             self.table.replace(slot, payload)
         else:
@@ -232,7 +252,8 @@ def _is(one: Binding, other: Binding) -> bool:
     return one is other
 
 
-def _same(bindings: list[Binding], now: int) -> list[Binding]:
+def same(bindings: list[Binding], now: int) -> list[Binding]:
+    """The change that changes nothing but what has expired."""
     return bindings
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from openserd.core.mi import Node, Reply
 from openserd.errors import OpenserError, ResourceError, SipError
-from openserd.mods.usrloc.binding import MAX_TIME, PERMANENT, Binding
+from openserd.mods.usrloc.binding import DELETED, DIRTY, MAX_TIME, NEW, PERMANENT, REFUSED, SYNC, Binding
 from openserd.mods.usrloc.location import Location
 from openserd.parser.numbers import read_number
 from openserd.parser.qvalue import format_q, parse_q
@@ -15,7 +15,7 @@ CALL_ID: Final = b"dfjrewr12386fd6-343@openser.mi"
 CSEQ: Final = 1
 USER_AGENT: Final = b"OpenSER MI Server"
 
-NOT_IN_DATABASE: Final = "CS_NEW"  #: the state of every binding, as none is written to a database
+STATES: Final = {NEW: "CS_NEW", SYNC: "CS_SYNC", DIRTY: "CS_DIRTY", REFUSED: "CS_DIRTY"}
 
 
 class Refused(OpenserError):
@@ -62,7 +62,11 @@ def normal_aor(location: Location, aor: str) -> bytes:
 def remove_aor(location: Location, table: str, aor: str, now: int) -> Reply:
     """ul_rm: 200 whether the AoR had bindings or not."""
     domain = find_domain(location, table)
-    location.delete(domain, normal_aor(location, aor), now)
+    name = normal_aor(location, aor)
+    try:
+        location.delete(domain, name, now)
+    except ResourceError:
+        raise Refused(500, "Failed to delete AOR") from None
     return Reply()
 
 
@@ -201,7 +205,7 @@ def add_binding(parent: Node, binding: Binding, now: int) -> None:
     for name, value in rest:
         if value:
             node.add(name, value)
-    node.add("State", NOT_IN_DATABASE)
+    node.add("State", STATES[binding.state])
     node.add("Flags", binding.flags)
     node.add("Cflags", binding.cflags)
     if binding.socket:
@@ -213,4 +217,6 @@ def expiry_text(binding: Binding, now: int) -> str:
     """Seconds left, or the word for a binding that has none."""
     if binding.expires == PERMANENT:
         return "permanent"
+    if binding.expires == DELETED:
+        return "deleted"
     return str(binding.expires - now) if binding.is_valid(now) else "expired"

@@ -13,6 +13,7 @@ from openserd.core.reply import send_reply
 from openserd.core.statistics import Statistic
 from openserd.core.transport import Address, Listener
 from openserd.mods.registrar import Registrar
+from openserd.mods.sqlite import Sqlite
 from openserd.mods.usrloc import UsrLoc
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory
@@ -77,6 +78,7 @@ class Site:
         for listener in listeners or (self.listener,):
             self.core.listening.add(listener)
         self.core.publish("sl", Replies(self.core))
+        Sqlite().on_init(self.core)
         self.clock = Clock()
         self.usrloc = UsrLoc(**{"max_aors": 1000, **(usrloc or {})})
         self.usrloc.clock = self.clock  # type: ignore[method-assign]

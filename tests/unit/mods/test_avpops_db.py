@@ -162,10 +162,17 @@ def test_avp_db_load_passes_over_rows_that_are_none(tables: Path) -> None:
 
 
 def test_columns_can_have_other_names(tables: Path) -> None:
-    columns = {"uuid": "u", "attribute": "a", "value": "v", "type": "t", "username": "n", "domain": "d"}
-    for old, new in columns.items():
-        run(tables, f"ALTER TABLE prefs RENAME COLUMN {old} TO {new}")
-    params = [f'{old}_column "{new}"' for old, new in columns.items()]
+    columns = {
+        "uuid_column": "u",
+        "attribute_column": "a",
+        "value_column": "v",
+        "type_column": "t",
+        "username_column": "n",
+        "domain_column": "d",
+    }
+    for param, new in columns.items():
+        run(tables, f"ALTER TABLE prefs RENAME COLUMN {param.removesuffix('_column')} TO {new}")
+    params = [f'{param} "{new}"' for param, new in columns.items()]
     body = '$avp(s:x) = "1"; avp_db_store("$fu", "$avp(s:x)"); avp_delete("a"); avp_db_load("$fu", "$avp(s:x)")'
     assert ask(tables, body, *params, "use_domain 1").variable("$avp(s:x)") == "1"
     assert rows(tables, columns="u, a, v, t, n, d") == [("", "x", "1", 0, "alice", "example.com")]

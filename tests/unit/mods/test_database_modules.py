@@ -42,6 +42,15 @@ def test_a_missing_library_is_an_error_that_names_the_extra(
     assert f"openserd[{extra}]" in caught.value.hint
 
 
+@pytest.mark.parametrize("value", [0, 1])
+def test_use_escape_common_is_taken_and_said_to_change_nothing(caplog: pytest.LogCaptureFixture, value: int) -> None:
+    module = ModuleLoader().load("unixodbc")()
+    module.set_param("use_escape_common", value)
+    with caplog.at_level("INFO", "openserd"):
+        module.on_init(Core())
+    assert ("use_escape_common changes nothing" in caplog.text) == bool(value)
+
+
 @pytest.mark.parametrize("name", ["mysql", "unixodbc"])
 def test_parameters_of_a_driver_steer_retries_and_pings(name: str) -> None:
     module = ModuleLoader().load(name)()

@@ -328,6 +328,26 @@ def test_alias_db_lookup_with_other_names(tables: Path) -> None:
         assert script.request("INVITE sip:100@example.com").variable("$ru") == "sip:alice@atlanta.example"
 
 
+def test_db_url_of_alias_db_and_of_speeddial_is_the_database_that_is_asked(tables: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = make_tables(tmp_path / "other")
+    add(other, "dbaliases", ALIAS)
+    add(other, "speed_dial", DIAL)
+    for module, call, uri in (
+        ("alias_db", 'alias_db_lookup("dbaliases")', "sip:100@example.com"),
+        ("speeddial", 'sd_lookup("speed_dial")', "sip:1@example.com"),
+    ):
+        assert asked(tables, module, call, uri, []) == -1
+        moved = {"alias_db": f'alias_db db_url "sqlite://{other}"', "speeddial": f'speeddial db_url "sqlite://{other}"'}
+        assert asked(tables, module, call, uri, [moved[module]]) == 1
+
+
+def asked(path: Path, module: str, call: str, uri: str, params: list[str]) -> int:
+    """What a call of alice's comes to."""
+    with asking(path, call, [module], params) as script:
+        return code(script.request(f"INVITE {uri}", from_="sip:alice@example.com"))
+
+
 def test_alias_db_lookup_of_what_is_no_user(tables: Path) -> None:
     add(tables, "dbaliases", ALIAS | {"username": None}, ALIAS | {"alias_username": "200", "username": "a b"})
     with asking(tables, 'alias_db_lookup("dbaliases")', ["alias_db"]) as script:

@@ -57,8 +57,8 @@ def test_names_of_columns_and_database_can_be_set(name: str) -> None:
 
 
 @pytest.mark.parametrize("db_mode", [1, 2, 3])
-def test_a_database_mode_is_refused_in_words_and_never_ignored(db_mode: int) -> None:
-    with pytest.raises(ConfigError, match="databases are not available in this version yet"):
+def test_a_database_mode_needs_the_driver_of_its_url(db_mode: int) -> None:
+    with pytest.raises(ConfigError, match=r'loadmodule "mysql\.so"'):
         Site(usrloc={"db_mode": db_mode})
 
 
@@ -348,3 +348,41 @@ def test_mi_commands_read_the_module_clock(site: Site) -> None:
     site.usrloc.clock = Clock(5000)  # type: ignore[method-assign]
     mi(site, "ul_add", *ALICE, *ADD)
     assert site.location.get(b"location", b"alice")[0].expires == 5100
+
+
+# --- processes ----------
+
+
+def test_a_database_is_written_by_a_process_of_its_own_and_memory_by_the_timer() -> None:
+    assert {mode: list(UsrLoc(db_mode=mode).own_processes()) for mode in range(4)} == {
+        0: [], 1: ["database"], 2: ["database"], 3: ["database"],
+    }  # fmt: skip
+
+
+def test_the_timer_leaves_a_database_alone(site: Site) -> None:
+    calls: list[int] = []
+    site.usrloc.expire = lambda: calls.append(site.usrloc.db_mode)  # type: ignore[method-assign]
+    for site.usrloc.db_mode in range(4):
+        site.usrloc.timer_expire()
+    assert calls == [0]
+
+
+def test_the_process_for_the_database_does_what_is_due(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, done = [100.0], list[tuple[float, str]]()
+    site.usrloc.timer_interval = 5
+
+    def sleep(seconds: float) -> None:
+        if now[0] >= 112:
+            raise SystemExit
+        now[0] += seconds
+
+    monkeypatch.setattr("openserd.mods.usrloc.time.sleep", sleep)
+    monkeypatch.setattr("openserd.mods.usrloc.time.monotonic", lambda: now[0])
+    site.usrloc.expire = lambda: done.append((now[0], "expire"))  # type: ignore[method-assign]
+    site.usrloc.catch_up = lambda: done.append((now[0], "catch up"))  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        site.usrloc.process_database()
+    assert done == [
+        (102, "catch up"), (104, "catch up"), (105, "expire"), (107, "catch up"), (109, "catch up"), (110, "expire"),
+        (112, "catch up"),
+    ]  # fmt: skip

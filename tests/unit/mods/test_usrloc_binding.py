@@ -2,7 +2,20 @@
 
 import pytest
 
-from openserd.mods.usrloc.binding import CONTACT_CALLID, MAX_TIME, Binding, Rules, Verdict, next_expiry
+from openserd.mods.usrloc.binding import (
+    CONTACT_CALLID,
+    DELETED,
+    DIRTY,
+    MAX_TIME,
+    MEMORY_ONLY,
+    NEW,
+    REFUSED,
+    SYNC,
+    Binding,
+    Rules,
+    Verdict,
+    next_expiry,
+)
 
 NOW = 1000
 
@@ -124,3 +137,39 @@ def test_removal_of_all_is_refused_when_it_is_older_than_one_binding() -> None:
 def test_the_next_expiry_ignores_permanent_bindings() -> None:
     assert next_expiry([made(expires=0), made(expires=70), made(expires=50)]) == 50
     assert next_expiry([made(expires=0)]) == 0
+
+
+# --- with a database ----------
+
+
+@pytest.mark.parametrize(
+    ("state", "flags", "expires", "pending"),
+    [(NEW, 0, NOW, True), (NEW, MEMORY_ONLY, NOW, False), (SYNC, 0, NOW, False), (DIRTY, 0, NOW, True),
+     (REFUSED, 0, NOW, False), (SYNC, 0, DELETED, True), (REFUSED, 0, DELETED, True)],
+)  # fmt: skip
+def test_a_binding_waits_until_the_database_knows_of_it(state: int, flags: int, expires: int, pending: bool) -> None:
+    assert made(state=state, flags=flags, expires=expires).is_pending is pending
+
+
+def test_what_is_kept_of_a_deleted_binding_is_never_valid_and_finds_its_row() -> None:
+    gone = made(b"sip:a@h", state=SYNC).deleted()
+    assert not gone.is_valid(NOW)
+    assert (gone.uri, gone.call_id, gone.state) == (b"sip:a@h", b"c", SYNC)
+
+
+def test_two_versions_are_the_same_when_all_but_the_state_is_equal() -> None:
+    assert made(state=SYNC).is_same(made(state=DIRTY))
+    for name in Binding.__annotations__:
+        if name != "state":
+            other = made(**{name: b"other" if isinstance(getattr(made(), name), bytes) else 77})
+            assert not made().is_same(other)
+
+
+def test_bindings_from_a_database_are_put_in_order() -> None:
+    bindings = [
+        made(b"3", q=-1, last_modified=1),
+        made(b"2", q=500, last_modified=9),
+        made(b"1", q=500, last_modified=5),
+    ]
+    assert uris(Rules().ordered(bindings)) == [b"1", b"2", b"3"]
+    assert uris(Rules(desc_time_order=True).ordered(bindings)) == [b"2", b"1", b"3"]

@@ -10,6 +10,7 @@ from openserd.core.log import L_DBG, L_ERR, L_INFO, NOTICE, set_debug
 from openserd.core.module import BRANCH, ERROR, FAILURE, ONREPLY, REQUEST, DynamicValue
 from openserd.errors import ConfigError
 from openserd.mods.xlog import Xlog
+from openserd.testing import Script
 from tests.support.recording import call, make_core, request
 
 
@@ -32,6 +33,11 @@ def xlog(*texts: str, name: str = "xlog", stderr: bool = False, **params: int) -
 def test_one_argument_is_an_error_line(lines: Any) -> None:
     assert xlog("$rm from $fU: $avp(s:none) $$") == 1
     assert lines() == [(logging.ERROR, "INVITE from alice: <null> $")]
+
+
+def test_one_argument_in_a_script() -> None:
+    with Script.text('route { xlog("$rm from $fU"); }', ["xlog"]) as script:
+        assert script.request("INVITE sip:bob@192.0.2.20").log == ["INVITE from alice"]
 
 
 def test_constant_text(lines: Any) -> None:
