@@ -64,7 +64,8 @@ CANNOT_START = 255
 @click.option(
     "-T", "-r", "-R", "not_in_effect", is_flag=True, help="Accepted: TCP and DNS checks are off in this version."
 )
-@click.option("-N", "-W", "-x", "not_yet", metavar="VALUE", help="Accepted, not in effect in this version.")
+@click.option("-x", "unix_sock", default="", metavar="FILE", help="Path of the control socket.")
+@click.option("-N", "-W", "not_yet", metavar="VALUE", help="Accepted, not in effect in this version.")
 @click.option("-V", "version", is_flag=True, help="Print the version and exit.")
 @click.pass_context
 def main(
@@ -148,13 +149,22 @@ def report_errors(error: OpenserError, options: Options) -> None:
 
 def serve(core: Core, options: Options) -> int:
     """Runs a server until it is told to stop; the exit code. Raises OpenserError where it cannot start."""
-    params = core.params
     pid_files = [PidFile(path) for path in (options.pid_file,) if path]
     group_files = [PidFile(path) for path in (options.group_file,) if path]
     for file in pid_files:
         file.check()
     server = Server(core, options)
     server.assemble()
+    try:
+        return run_server(server, pid_files, group_files)
+    finally:
+        server.close()
+
+
+def run_server(server: Server, pid_files: list[PidFile], group_files: list[PidFile]) -> int:
+    """Turns this process into the master of `server`; the exit code. Raises OpenserError."""
+    core, options = server.core, server.options
+    params = core.params
     launch = Launch()
     foreground = options.foreground or not params.fork
     if not foreground:

@@ -106,6 +106,20 @@ def port_or(default: int) -> Read:
     return read
 
 
+def time_to_live(value: Written) -> int:
+    """A number of hops; anything below 0 is read as -1, the system's choice."""
+    if number(value) < 256:
+        return max(number(value), NO_LIMIT)
+    raise ConfigError(f"{{name}}: {value} is too many hops", expected="-1 or a number from 0 to 255")
+
+
+def permissions(value: Written) -> int:
+    """The permissions of a file."""
+    if 0 <= number(value) <= 0o777:
+        return number(value)
+    raise ConfigError(f"{{name}}: {value} is no set of permissions", expected="an octal number such as 0660")
+
+
 def truth(value: Written) -> bool:
     """yes or no; any number but 0 is yes."""
     if isinstance(value, int):
@@ -238,8 +252,8 @@ class GlobalParams:
     mhomed: bool = setting(truth, False, "ask the routing table which listener sends to a destination")
     tos: int = setting(tos_value, 0x10, "IP type of service of what is sent")
     maxbuffer: int = setting(positive, 262144, "most bytes the receive buffer of a socket may grow to")
-    mcast_loopback: bool = later(truth, False, "own multicast packets are delivered here too")
-    mcast_ttl: int = later(number, NO_LIMIT, "TTL of outgoing multicast; -1 the system's")
+    mcast_loopback: bool = setting(truth, False, "own multicast packets are delivered here too")
+    mcast_ttl: int = setting(time_to_live, NO_LIMIT, "TTL of outgoing multicast; -1 the system's")
 
     # processes
     fork: bool = setting(truth, True, "run as a daemon with workers; otherwise one process in the foreground")
@@ -316,12 +330,12 @@ class GlobalParams:
     tls_client_domain_avp: int = later(number, 0, "integer AVP that names the client domain; 0 none")
 
     # control socket
-    unix_sock: str = later(text, "", "path of the control socket")
-    unix_sock_children: int = later(positive, 1, "processes of the control socket")
-    unix_tx_timeout: int = later(positive, 2000, "milliseconds for a send on the control socket")
-    sock_mode: int = later(number, 0o660, "permissions of the control socket")
-    sock_user: str = later(word, "", "owner of the control socket")
-    sock_group: str = later(word, "", "group of the control socket")
+    unix_sock: str = setting(text, "", "path of the control socket; none when empty")
+    unix_sock_children: int = setting(positive, 1, "processes of the control socket")
+    unix_tx_timeout: int = setting(positive, 2000, "milliseconds for a send on the control socket")
+    sock_mode: int = setting(permissions, 0o660, "permissions of the control socket")
+    sock_user: str = setting(word, "", "owner of the control socket")
+    sock_group: str = setting(word, "", "group of the control socket")
 
     def __init__(self) -> None:
         self.blacklists: dict[str, list[BlacklistRule]] = {}

@@ -18,10 +18,11 @@ from openserd.core.receive import Receiver
 from openserd.core.statistics import Statistic
 from openserd.errors import ConfigError
 from openserd.script import Script, Surroundings, load
+from openserd.server.control_socket import TITLE, ControlSocket, settings_of
 from openserd.server.listening import bind, make_listeners
 from openserd.server.loader import ModuleLoader
 from openserd.server.options import Options
-from openserd.server.processes import RANK_MASTER, RANK_MODULE, RANK_TIMER, ProcessTable, Role
+from openserd.server.processes import RANK_CONTROL, RANK_MASTER, RANK_MODULE, RANK_TIMER, ProcessTable, Role
 from openserd.server.timer import TimerLoop
 from openserd.server.udp import UdpListener, UdpReceiver, udp_listeners
 from openserd.shm.memory import SharedMemory
@@ -67,12 +68,21 @@ class Server:
         self.options = options
         self.table = ProcessTable()
         self.started_at = time.time()
+        settings = settings_of(core.params)
+        self.control = ControlSocket(core.mi, settings) if settings.path else None
 
     def assemble(self) -> None:
         """Binds, makes shared memory, initialises modules, decides who does what. Raises OpenserError."""
         bind(self.core)
         self.add_roles()
         self.furnish(len(self.table.roles))
+        if self.control is not None:
+            self.control.open()
+
+    def close(self) -> None:
+        """Takes away what stands in the file system; in the master, at the end."""
+        if self.control is not None:
+            self.control.close()
 
     def furnish(self, n_processes: int) -> None:
         """Shared memory and everything in it: modules, statistics, management. Raises OpenserError."""
@@ -122,23 +132,29 @@ class Server:
 
     def add_roles(self) -> None:
         """Decides which processes there are, in OpenSER's order."""
-        core, params = self.core, self.core.params
-        listeners = udp_listeners(core.listening.all)
+        params = self.core.params
+        listeners = udp_listeners(self.core.listening.all)
+        first = listeners[0]
+        master = "attendant" if params.fork else f"stand-alone receiver @ {first.host}:{first.port}"
+        self.table.add(Role(master, RANK_MASTER, self.nothing))
+        if self.control is not None:
+            for _ in range(params.unix_sock_children):
+                self.table.add(Role(TITLE, RANK_CONTROL, self.control.serve))
         if params.fork:
-            self.table.add(Role("attendant", RANK_MASTER, self.nothing))
-            rank = 0
-            for listener in listeners:
-                for number in range(params.children):
-                    rank += 1
-                    title = f"receiver child={number} sock= {listener.host}:{listener.port}"
-                    self.table.add(Role(title, rank, self.receiver(listener, number)))
-        else:
-            first = listeners[0]
-            self.table.add(Role(f"stand-alone receiver @ {first.host}:{first.port}", RANK_MASTER, self.nothing))
+            self.add_receivers(listeners)
         self.table.add(Role("timer", RANK_TIMER, self.run_timer))
-        for module in core.modules.values():
-            for name, process in module.processes.items():
+        for module in self.core.modules.values():
+            for name, process in module.own_processes().items():
                 self.table.add(Role(process.title, RANK_MODULE, getattr(module, f"process_{name}")))
+
+    def add_receivers(self, listeners: list[UdpListener]) -> None:
+        """The receivers of each listener, ranked from 1 on."""
+        rank = 0
+        for listener in listeners:
+            for number in range(self.core.params.children):
+                rank += 1
+                title = f"receiver child={number} sock= {listener.host}:{listener.port}"
+                self.table.add(Role(title, rank, self.receiver(listener, number)))
 
     def receiver(self, listener: UdpListener, number: int) -> Callable[[], None]:
         """The life of receiver `number` of `listener`."""
@@ -188,7 +204,7 @@ def mi_command(module: Module, name: str, declared: Mi) -> Command:
     """A module's MI command as the registry keeps it."""
     required = sum(not argument.optional for argument in declared.args)
     most = None if declared.rest else len(declared.args)
-    return Command(name, getattr(module, f"mi_{name}"), required, most, module.name)
+    return Command(name, getattr(module, f"mi_{name}"), required, most, module.name, declared.later)
 
 
 def interval(module: Module, every: Every) -> float:

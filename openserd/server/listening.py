@@ -9,7 +9,7 @@ from openserd.core.dns import HOSTS_FILE, read_hosts
 from openserd.core.params import Endpoint
 from openserd.errors import ConfigError, ResourceError
 from openserd.server.interfaces import addresses_of, all_addresses
-from openserd.server.udp import UdpListener, udp_listeners
+from openserd.server.udp import Multicast, UdpListener, udp_listeners
 
 log = logging.getLogger("openserd")
 
@@ -74,6 +74,7 @@ def know_myself(core: Core) -> None:
 def bind(core: Core) -> None:
     """Opens every listener's sockets: one for each receiver, or one that all share. Raises ResourceError."""
     params = core.params
+    multicast = Multicast(params.mcast_loopback, params.mcast_ttl)
     n_sockets = params.children if params.fork and params.socket_mode == "reuseport" else 1
     for listener in udp_listeners(core.listening.all):
-        listener.bind(n_sockets, params.maxbuffer, params.tos)
+        listener.bind(n_sockets, params.maxbuffer, params.tos, multicast)

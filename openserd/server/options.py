@@ -31,6 +31,7 @@ class Options:
     workdir: str = ""
     receive_buffer: int | None = None
     check_via: bool = False
+    unix_sock: str = ""
     argv: list[str] = field(default_factory=list)
 
     @property
@@ -49,6 +50,7 @@ class Options:
             "group": self.group or None,
             "chroot": self.chroot or None,
             "workdir": self.workdir or None,
+            "unix_sock": self.unix_sock or None,
             "check_via": 1 if self.check_via else None,
             "log_stderror": 1 if self.log_stderror else None,
             "fork": 0 if self.no_fork == 1 else None,

@@ -17,6 +17,7 @@ from openserd.shm.memory import SharedMemory
 RANK_MASTER: Final = 0
 RANK_TIMER: Final = -1
 RANK_MODULE: Final = -2  #: a process of a module's own
+RANK_CONTROL: Final = -5  #: a process of the control socket
 ROW_WORDS: Final = 2
 
 

@@ -3,13 +3,16 @@
 In socket mode `reuseport` (the default) each receiver has a socket of its own on the same address: the kernel keeps one
 peer's datagrams in one receiver, in order, and those of a dead receiver wait for its successor, because the master
 keeps every socket open.  In mode `shared` all receivers read one socket, as OpenSER's do: load is spread evenly, but
-messages that a peer sends back to back may overtake each other.
+messages that a peer sends back to back may overtake each other.  A multicast address has one socket in either mode: the
+kernel would hand a copy of each datagram to every socket there.
 """
 
 import logging
 import socket
+import struct
 from collections.abc import Iterable
-from typing import Final
+from ipaddress import ip_address
+from typing import Final, NamedTuple
 
 from openserd.core.receive import Receiver
 from openserd.core.transport import Address, Listener
@@ -20,15 +23,31 @@ log = logging.getLogger("openserd")
 LARGEST_DATAGRAM: Final = 65535
 
 
+class Multicast(NamedTuple):
+    """How multicast packets leave: whether they are delivered here too, and their TTL, -1 the system's."""
+
+    loopback: bool = False
+    ttl: int = -1
+
+
+ORDINARY: Final = Multicast()
+
+
 class UdpListener(Listener):
     """A UDP address with its sockets; `socket` is the one this process reads and sends by."""
 
     sockets: list[socket.socket]
     socket: socket.socket
 
-    def bind(self, n_sockets: int, receive_buffer: int, tos: int) -> None:
-        """Opens and binds the sockets. Raises ResourceError."""
-        self.sockets = [open_socket(self, n_sockets > 1, receive_buffer, tos) for _ in range(n_sockets)]
+    @property
+    def is_multicast(self) -> bool:
+        """Whether the address is that of a multicast group."""
+        return ip_address(self.host).is_multicast
+
+    def bind(self, n_sockets: int, receive_buffer: int, tos: int, multicast: Multicast = ORDINARY) -> None:
+        """Opens and binds the sockets, one for a multicast group. Raises ResourceError."""
+        count = 1 if self.is_multicast else n_sockets
+        self.sockets = [open_socket(self, count > 1, receive_buffer, tos, multicast) for _ in range(count)]
         self.socket = self.sockets[0]
 
     def use(self, index: int) -> None:
@@ -55,7 +74,9 @@ def udp_listeners(listeners: Iterable[Listener]) -> list[UdpListener]:
     return [one for one in listeners if isinstance(one, UdpListener)]
 
 
-def open_socket(listener: UdpListener, reuse_port: bool, receive_buffer: int, tos: int) -> socket.socket:
+def open_socket(
+    listener: UdpListener, reuse_port: bool, receive_buffer: int, tos: int, multicast: Multicast
+) -> socket.socket:
     """One bound socket. Raises ResourceError with what the operator can do."""
     family = socket.AF_INET6 if listener.family == 6 else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_DGRAM)
@@ -68,7 +89,10 @@ def open_socket(listener: UdpListener, reuse_port: bool, receive_buffer: int, to
             refuse_foreign(listener, family)
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         grow_receive_buffer(opened, receive_buffer)
+        set_multicast(opened, family, multicast)
         opened.bind(listener.address)
+        if listener.is_multicast:
+            join(opened, family, listener.host)
     except OSError as error:
         opened.close()
         raise ResourceError(
@@ -76,6 +100,26 @@ def open_socket(listener: UdpListener, reuse_port: bool, receive_buffer: int, to
             "(is another server running there? is the address this machine's?)"
         ) from None
     return opened
+
+
+def set_multicast(opened: socket.socket, family: int, multicast: Multicast) -> None:
+    """Sets how multicast packets leave by a socket (OpenSER: of every listener). Raises OSError."""
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, multicast.loopback)
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, multicast.ttl)
+        return
+    opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, multicast.loopback)
+    if multicast.ttl >= 0:
+        opened.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, multicast.ttl)
+
+
+def join(opened: socket.socket, family: int, group: str) -> None:
+    """Joins a multicast group, by the interface of the system's choice. Raises OSError."""
+    packed = socket.inet_pton(family, group)
+    if family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, packed + struct.pack("@I", 0))
+    else:
+        opened.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, packed + socket.inet_aton("0.0.0.0"))
 
 
 _probed: set[Address] = set()

@@ -453,3 +453,42 @@ def test_with_exit_on_child_death_the_server_ends(tmp_path: Path) -> None:
 def test_the_harness_notices_a_server_that_cannot_start(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match="ended while it was started"), Server(BROKEN, tmp_path):
         pass
+
+
+def limit(pid: int, name: str) -> int:
+    """A soft limit of a process, -1 for none."""
+    line = re.search(rf"^{name} +(\S+)", Path(f"/proc/{pid}/limits").read_text(), re.MULTILINE)
+    assert line
+    return -1 if line[1] == "unlimited" else int(line[1])
+
+
+def test_disable_core_dump_and_open_files_limit_are_those_of_every_process(tmp_path: Path) -> None:
+    settings = ["disable_core_dump=yes", "open_files_limit=211"]
+    with Server(hello_world(children=1, settings=settings), tmp_path) as server:
+        for pid in (server.pid, *server.children()):
+            assert (limit(pid, "Max core file size"), limit(pid, "Max open files")) == (0, 211)
+
+
+def test_statistics_of_shared_memory_add_up(tmp_path: Path) -> None:
+    with Server(GOOD, tmp_path, shm_megabytes=32) as server:
+        found = {name.removeprefix("shmem:"): value for name, value in server.statistics("shmem:").items()}
+    assert found.keys() == {
+        "total_size", "used_size", "real_used_size", "max_used_size", "free_size", "fragments"
+    }  # fmt: skip
+    assert found["total_size"] == 32 * 1024 * 1024
+    assert 0 < found["used_size"] <= found["real_used_size"] <= found["max_used_size"] <= found["total_size"]
+    assert 0 < found["free_size"] <= found["total_size"] - found["used_size"]
+    assert found["fragments"] >= 0
+
+
+def test_option_n_is_the_number_of_workers_and_b_the_largest_receive_buffer(tmp_path: Path) -> None:
+    with Server(GOOD, tmp_path, args=["-n", "3", "-b", "4096"]) as server:
+        assert len(server.workers()) == 3
+
+
+def test_option_d_makes_the_log_more_detailed(tmp_path: Path) -> None:
+    script = hello_world(children=1, debug=0).replace("route {", 'route {\n    log(3, "a request is here");', 1)
+    with Server(script, tmp_path) as server:
+        assert "a request is here" not in server.log
+    with Server(script, tmp_path, args=["-d", "-d", "-d"]) as server:
+        server.wait_for_log("a request is here")

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from openserd import __main__ as program
 from openserd.__main__ import main
+from openserd.core.context import Core
+from openserd.server.assembly import Server
+from openserd.server.options import Options
 
 LISTEN = "listen=udp:127.0.0.1:5999\nauto_aliases=no\n"
 MODULES = 'loadmodule "tm.so"\nloadmodule "sl.so"\n'
@@ -114,3 +118,61 @@ def test_the_environment_is_there_for_scripts(config: Path, monkeypatch: pytest.
     assert run("-f", config, "-c").exit_code == 0
     monkeypatch.delenv("OPENSERD_TEST_FLAG")
     assert "the environment has no OPENSERD_TEST_FLAG" in run("-f", config, "-c").output
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "value"),
+    [
+        ("-l udp:127.0.0.1:5080 -l ::1", "listen", ["udp:127.0.0.1:5080", "::1"]),
+        ("-n 3", "children", 3),
+        ("-D", "no_fork", 1),
+        ("-DD", "no_fork", 2),
+        ("-E", "log_stderror", True),
+        ("-ddd", "debug", 3),
+        ("-m 16", "megabytes", 16),
+        ("-P /run/pid", "pid_file", "/run/pid"),
+        ("-G /run/group", "group_file", "/run/group"),
+        ("-t /srv", "chroot", "/srv"),
+        ("-u sip", "user", "sip"),
+        ("-g sips", "group", "sips"),
+        ("-w /tmp", "workdir", "/tmp"),
+        ("-b 10000", "receive_buffer", 10000),
+        ("-v", "check_via", True),
+        ("-x /run/control", "unix_sock", "/run/control"),
+    ],
+)
+def test_an_option_is_what_the_server_is_started_with(
+    monkeypatch: pytest.MonkeyPatch, given: str, option: str, value: object
+) -> None:
+    seen: list[Options] = []
+
+    def keep(options: Options) -> int:
+        seen.append(options)
+        return 0
+
+    monkeypatch.setattr(program, "run", keep)
+    assert run(*given.split()).exit_code == 0
+    assert getattr(seen[0], option) == value != getattr(Options(), option)
+
+
+class Configured(Exception):
+    """The log has been set up, the arguments are what it was set up with."""
+
+
+def configured(*arguments: object) -> None:
+    raise Configured(*arguments)
+
+
+@pytest.mark.parametrize(("log_name", "ident"), [("", "openserd"), ("proxy1", "proxy1")])
+def test_log_name_and_log_facility_are_those_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, log_name: str, ident: str
+) -> None:
+    core = Core()
+    for name, value in (("log_name", log_name), ("log_facility", "LOG_LOCAL3"), ("debug", 3)):
+        core.params.set(name, [value])
+    monkeypatch.setattr(program, "configure", configured)
+    for name in ("set_limits", "enter_workdir", "drop_privileges"):
+        monkeypatch.setattr(program, name, lambda *given: None)
+    with pytest.raises(Configured) as caught:
+        program.run_server(Server(core, Options(no_fork=2)), [], [])
+    assert caught.value.args == (3, False, "LOG_LOCAL3", ident)

@@ -133,3 +133,16 @@ def test_no_workers_are_one_worker() -> None:
     params = GlobalParams()
     params.set("children", [0])
     assert params.children == 1
+
+
+@pytest.mark.parametrize(("written", "kept"), [(-1, -1), (-7, -1), (0, 0), (255, 255)])
+def test_mcast_ttl_is_a_number_of_hops(written: int, kept: int) -> None:
+    params = GlobalParams()
+    assert params.set("mcast_ttl", [written]) is None
+    assert params.mcast_ttl == kept
+
+
+@pytest.mark.parametrize(("name", "written"), [("mcast_ttl", 256), ("sock_mode", 0o1000), ("sock_mode", -1)])
+def test_what_is_no_ttl_and_no_mode_is_refused(name: str, written: int) -> None:
+    with pytest.raises(ConfigError, match=name):
+        GlobalParams().set(name, [written])

@@ -92,3 +92,13 @@ def test_a_word_selects_all_a_group_or_a_name_whatever_the_case(
 def test_a_second_one_of_the_same_name_takes_the_first_one_s_place(statistics: Statistics) -> None:
     second = statistics.add(Statistic("CORE", "rcv_Requests"))
     assert list(statistics.select("rcv_requests")) == [second]
+
+
+def test_what_was_counted_before_the_fork_is_shared_too(memory: SharedMemory, statistics: Statistics) -> None:
+    counted = statistics.add(Statistic("usrloc", "preloaded"))
+    counted.bump(7)
+    statistics.share(memory.counters)
+    memory.seal()
+    memory.enter(1)
+    counted.bump()
+    assert counted.value() == 8

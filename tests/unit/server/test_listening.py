@@ -126,7 +126,8 @@ def test_auto_aliases_off_leaves_the_hosts_file_alone() -> None:
 def test_each_worker_gets_a_socket_unless_they_share_one(
     settings: dict[str, object], n_sockets: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[int, int, int]] = []
+    asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(UdpListener, "bind", lambda self, *given: asked.append(given))
-    bind(core_with(listen=["127.0.0.1"], maxbuffer=111_111, tos=8, **settings))
-    assert asked == [(n_sockets, 111_111, 8)]
+    own = {"maxbuffer": 111_111, "tos": 8, "mcast_loopback": 1, "mcast_ttl": 3}
+    bind(core_with(listen=["127.0.0.1"], **own, **settings))
+    assert asked == [(n_sockets, 111_111, 8, (True, 3))]

@@ -37,6 +37,7 @@ def test_an_empty_command_line_changes_no_parameter() -> None:
         ("check_via", True, "check_via", True),
         ("log_stderror", True, "log_stderror", True),
         ("debug", 4, "debug", 4),
+        ("unix_sock", "/run/control", "unix_sock", "/run/control"),
         ("no_fork", 1, "fork", False),
     ],
 )

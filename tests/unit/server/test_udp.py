@@ -9,7 +9,7 @@ import pytest
 from openserd.core.transport import Address, Listener
 from openserd.errors import ResourceError
 from openserd.server import udp
-from openserd.server.udp import UdpListener, UdpReceiver, udp_listeners
+from openserd.server.udp import Multicast, UdpListener, UdpReceiver, udp_listeners
 
 LOOPBACKS = ["127.0.0.1", "::1"]
 
@@ -225,3 +225,78 @@ def test_stop_ends_a_waiting_process_at_once_and_a_busy_one_after_its_message() 
     loop.idle = True
     with pytest.raises(SystemExit):
         loop.stop()
+
+
+# -- multicast ----------------------------------------------------------------------------------------------
+
+GROUP = "239.255.71.60"
+
+
+@pytest.fixture
+def group() -> Iterator[UdpListener]:
+    """A listener on a multicast group, as three receivers would have it."""
+    listener = UdpListener("udp", GROUP, free_port("0.0.0.0"))
+    try:
+        listener.bind(3, 1, 0, Multicast(loopback=True, ttl=0))
+    except ResourceError:
+        pytest.skip("this machine has no interface for multicast")
+    yield listener
+    listener.close()
+
+
+def free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def options_of(opened: socket.socket) -> tuple[int, int]:
+    loop = opened.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP)
+    return loop, opened.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL)
+
+
+def test_a_multicast_group_is_joined_by_one_socket_for_all_receivers(group: UdpListener) -> None:
+    assert len(group.sockets) == 1
+    group.socket.settimeout(2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+        sender.sendto(b"to all", group.address)
+    assert group.socket.recv(100) == b"to all"
+
+
+def test_with_mcast_loopback_the_server_hears_what_it_sends_to_the_group(group: UdpListener) -> None:
+    group.socket.settimeout(2)
+    assert group.send(b"to myself too", group.address)
+    assert group.socket.recv(100) == b"to myself too"
+
+
+def test_without_mcast_loopback_it_does_not(group: UdpListener) -> None:
+    sender = UdpListener("udp", "0.0.0.0", free_port("0.0.0.0"))
+    sender.bind(1, 1, 0, Multicast(loopback=False, ttl=0))
+    group.socket.settimeout(0.2)
+    assert sender.send(b"to others", group.address)
+    with pytest.raises(TimeoutError):
+        group.socket.recv(100)
+    sender.close()
+
+
+@pytest.mark.parametrize(
+    ("multicast", "options"), [(Multicast(), (0, 1)), (Multicast(True, 17), (1, 17)), (Multicast(False, 0), (0, 0))]
+)
+def test_mcast_loopback_and_mcast_ttl_are_those_of_every_socket(multicast: Multicast, options: tuple[int, int]) -> None:
+    listener = UdpListener("udp", "127.0.0.1", free_port("127.0.0.1"))
+    listener.bind(2, 1, 0, multicast)
+    assert [options_of(one) for one in listener.sockets] == [options] * 2
+    listener.close()
+
+
+def test_mcast_options_of_ipv6() -> None:
+    listener = UdpListener("udp", "::1", 0)
+    try:
+        listener.bind(1, 1, 0, Multicast(True, 9))
+    except ResourceError:
+        pytest.skip("this machine has no ::1")
+    hops = listener.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS)
+    loop = listener.socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP)
+    assert (loop, hops) == (1, 9)
+    listener.close()
