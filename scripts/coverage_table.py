@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Final, NamedTuple
 
+from openserd.core import schema
 from openserd.core.context import Core
 from openserd.core.module import Module, Param
 from openserd.core.params import NAMES
@@ -370,8 +371,16 @@ def ctl_commands() -> list[Row]:
         elif fact["tool"] == "openserctl":
             rows.append(control_command(fact["name"]))
         else:
-            rows.append(Row(fact["tool"], fact["name"], MISSING))
+            rows.append(database_command(fact))
     return rows
+
+
+def database_command(fact: Facts) -> Row:
+    """A command of one of OpenSER's database scripts: openserdbctl has those of all."""
+    lacking = [name for name in openser12.words(fact["name"]) if name not in declarations.database_commands()]
+    if fact["tool"] == "sc.dbtext" or lacking:
+        return Row(fact["tool"], fact["name"], MISSING)
+    return Row(fact["tool"], fact["name"], WORKS)
 
 
 def control_command(name: str) -> Row:
@@ -387,10 +396,25 @@ def control_command(name: str) -> Row:
     return Row("openserctl", name, PARTLY, f"without {', '.join(lacking)}")
 
 
+#: The reference's word for a kind of database, and ours.
+SCHEMA_BACKENDS: Final = {"mysql": "mysql", "postgresql": "postgres", "dbtext": "dbtext"}
+
+
 def db_schema() -> list[Row]:
-    """Columns of database tables: there is nothing that declares any yet."""
-    return [Row(f"{fact['backend']}, {fact['set']}", f"{fact['table']}.{fact['column']}", MISSING)
-            for fact in openser12.read("db_schema")]  # fmt: skip
+    """Columns of database tables, by what openserdbctl makes."""
+    return [schema_column(fact) for fact in openser12.read("db_schema")]
+
+
+def schema_column(fact: Facts) -> Row:
+    """One column: there, with its type."""
+    group, name = f"{fact['backend']}, {fact['set']}", f"{fact['table']}.{fact['column']}"
+    of_set = schema.tables(SCHEMA_BACKENDS[fact["backend"]]).get(fact["set"].removeprefix("module "), {})
+    columns = {column.name: column for column in of_set[fact["table"]].columns} if fact["table"] in of_set else {}
+    column = columns.get(fact["column"])
+    if column is None:
+        return Row(group, name, MISSING)
+    same = column.type == fact["type"] and column.null == (fact["null"] == "YES")
+    return Row(group, name, WORKS if same else PARTLY, "" if same else "another type")
 
 
 MAKERS: Final[dict[str, Callable[[], list[Row]]]] = {

@@ -28,6 +28,7 @@ from openserd.core.module import EITHER, ROUTE_NAMES, Module, Param
 from openserd.core.params import SETTINGS, GlobalParams
 from openserd.core.statistics import Statistic
 from openserd.ctl.__main__ import main as ctl_main
+from openserd.ctl.database.__main__ import main as database_main
 from openserd.errors import OpenserError
 from openserd.script import load
 from openserd.script.command import Command
@@ -330,6 +331,11 @@ def control_commands(group: click.Command = ctl_main, prefix: str = "") -> dict[
         else:
             found[prefix + name] = command
     return found
+
+
+def database_commands() -> dict[str, click.Command]:
+    """The commands of the database tool."""
+    return control_commands(database_main)
 
 
 def control_variables() -> frozenset[str]:

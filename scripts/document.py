@@ -18,6 +18,7 @@ from openserd.core import mi_commands
 from openserd.core.module import FALSE, Every, Fn, Mi, Module, Param, method_name
 from openserd.core.params import SETTINGS, Setting, tos_value
 from openserd.ctl.__main__ import main as ctl_main
+from openserd.ctl.database.__main__ import main as database_main
 from openserd.errors import ConfigError
 from openserd.script import pvars_address, pvars_message, pvars_uri
 from openserd.script.command import Command
@@ -417,6 +418,12 @@ def command_line_page() -> str:
                 table(("command", "meaning"), (
                     (code(control_usage(name, command)), begun(sentence(command.help)))
                     for name, command in declarations.control_commands().items()))),
+        section("## openserdbctl", "Also installed as `openser_mysql.sh`, `openser_postgresql.sh` and "
+                "`openser_dbtext.sh`, the names of OpenSER's scripts. See [databases](databases.md).\n",
+                options_table(declarations.options_of(database_main)),
+                table(("command", "meaning"), (
+                    (code(control_usage(name, command)), begun(sentence(command.help)))
+                    for name, command in declarations.database_commands().items() if not command.hidden))),
     )  # fmt: skip
 
 
