@@ -154,8 +154,8 @@ route[2] { save("location"); }
 
 def test_parameters_that_do_nothing_yet_warn_only_when_they_matter() -> None:
     assert warnings("disable_tcp=yes dns=no rev_dns=no disable_tls=yes", 1) == []
-    assert warnings("dns=yes\ndisable_tcp=no\nmcast_ttl=3", 1) == [
+    assert warnings("dns=yes\ndisable_tcp=no\ntcp_children=3", 1) == [
         (1, "dns is not in effect yet"),
         (2, "disable_tcp is not in effect yet"),
-        (3, "mcast_ttl is not in effect yet"),
+        (3, "tcp_children is not in effect yet"),
     ]
