@@ -301,7 +301,7 @@ def test_mariadb_killed_during_registrations_costs_nothing(db_mode: int, tmp_pat
                 lines = database.sql("select username, cseq from openser.location").splitlines()
                 return Counter((user, int(cseq)) for user, cseq in map(str.split, lines)) == in_memory(server)
 
-            wait_until(agree, 15, "memory and table agree")
+            wait_until(agree, 45, "memory and table agree")
 
 
 def bounce(database: MariaDb) -> None:
