@@ -1,4 +1,4 @@
-"""A regular expression that would take for ever is cut off: a false for the message, a line for the log, no worker dies."""
+"""A regular expression that would take for ever is cut off: the message gets a false, the log a line, nobody dies."""
 
 import time
 from pathlib import Path
