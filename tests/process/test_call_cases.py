@@ -355,8 +355,8 @@ def test_one_busy_contact_leaves_the_other_ringing(family: tuple[Phone, Phone, P
     hang_up(caller, mobile, invite, final)
 
 
-@pytest.mark.parametrize(("desk_code", "mobile_code", "chosen"), [(486, 486, 486), (603, 486, 486), (480, 486, 480)])
-def test_when_all_contacts_refuse_the_lowest_code_goes_upstream_once(
+@pytest.mark.parametrize(("desk_code", "mobile_code", "chosen"), [(486, 486, 486), (603, 486, 603), (486, 420, 420)])
+def test_when_all_contacts_refuse_the_best_code_goes_upstream_once(
     family: tuple[Phone, Phone, Phone], desk_code: int, mobile_code: int, chosen: int
 ) -> None:
     caller, desk, mobile = family

@@ -22,6 +22,10 @@ DIFFERENCES: Final[dict[str, str]] = {
     "tm.retry_after ours": "a 503 with Retry-After tells a caller more than OpenSER's 500",
     "tm.refused_requests ours": "nothing is refused without being counted",
     "tm.late_408 ours": "RFC 4320 forbids what OpenSER does",
+    **dict.fromkeys(
+        (f"tm.{one} ours" for one in ("reply_choice", "disable_6xx_block", "aggregate_challenges", "forward_503")),
+        "RFC 3261 16.7 chooses otherwise than OpenSER",
+    ),
     **dict.fromkeys(("tm.loop_detection ours", "tm.max_breadth ours"), "RFC 5393 asks for both"),
     "tm.merged_requests ours": "RFC 3261 8.2.2.2, where a script answers requests itself",
     "tm.forward_stray_replies ours": "RFC 6026 forbids what OpenSER does",

@@ -5,6 +5,7 @@ record.py      a transaction in shared memory
 store.py       found, loaded, saved under its lock
 keys.py        which transaction a message belongs to
 machine.py     drives the machines over a transaction in hand
+choice.py      which final reply is the best
 proxy.py       what the replies of all branches come to
 requests.py    requests, CANCEL and ACK
 forwarding.py  branches and their next hops, branch routes
@@ -65,6 +66,7 @@ from openserd.errors import ConfigError, ResourceError, SipError
 from openserd.mods.tm.aftermath import Aftermath
 from openserd.mods.tm.api import TransactionService
 from openserd.mods.tm.arguments import OptionalRoute, parse_destination, parse_flags
+from openserd.mods.tm.choice import Preference
 from openserd.mods.tm.failure import Failures
 from openserd.mods.tm.forking import Forks
 from openserd.mods.tm.forwarding import Destination, Forwarding
@@ -128,6 +130,16 @@ class Tm(Module):
         10, check=not_negative
     )  #: ours: seconds in the 503 when memory is full; 0 leaves it to the script
     late_408: int = param(0, check=between(0, 1))  #: ours: 1 answers 408 to requests other than INVITE (RFC 4320)
+    reply_choice: int = param(
+        1, check=between(0, 1)
+    )  #: ours: 0 the lowest final reply goes on (OpenSER), 1 the best one (RFC 3261 16.7)
+    disable_6xx_block: int = param(
+        0, check=between(0, 1)
+    )  #: ours: 0 a 6xx goes before all and ends the other branches and the hunt, 1 is a failure like others (OpenSER)
+    aggregate_challenges: int = param(
+        1, check=between(0, 1)
+    )  #: ours: 0 a 401 or 407 goes on with its own challenges only (OpenSER), 1 with those of all branches
+    forward_503: int = param(0, check=between(0, 1))  #: ours: 1 a 503 goes on as it is (OpenSER), 0 as 500
     loop_detection: int = param(
         1, check=between(0, 1)
     )  #: ours: 1 a fork that comes back to itself is answered 482 (RFC 5393)
@@ -203,6 +215,7 @@ class Tm(Module):
         self.proxy.restart_fr = bool(self.restart_fr_on_each_reply)
         self.proxy.pass_provisional = bool(self.pass_provisional_replies)
         self.proxy.late_408 = bool(self.late_408)
+        self.set_choice()
         self.watchers = Watchers()
         aftermath = Aftermath(self.store, self.watchers)
         self.requests = Requests(core, self.store, driver, self.proxy, stats, aftermath)
@@ -226,6 +239,14 @@ class Tm(Module):
         self.service.add_watcher(WATCHER, Answers(core.mi))
         self.management = Management(self.service, core.listening)
         self.clock = Timers(self.store, driver, self.proxy, aftermath)
+
+    def set_choice(self) -> None:
+        """Which final reply goes on."""
+        proxy = self.proxy
+        proxy.preference = Preference(bool(self.reply_choice), not self.disable_6xx_block)
+        proxy.ends_with_6xx = not self.disable_6xx_block
+        proxy.merges_challenges = bool(self.aggregate_challenges)
+        proxy.forwards_503 = bool(self.forward_503)
 
     def set_matching(self, core: Core) -> None:
         """How requests are matched, and where their timers may come from. Raises ConfigError."""

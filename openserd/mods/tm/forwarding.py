@@ -6,6 +6,7 @@ changes is for that branch alone.
 """
 
 import copy
+import logging
 from typing import Final
 
 from openserd.core import routes
@@ -26,10 +27,12 @@ from openserd.mods.tm.hooks import ACK_IN, FORWARDED, Event
 from openserd.mods.tm.index import identity
 from openserd.mods.tm.keys import make_branch, request_digest
 from openserd.mods.tm.proxy import SEND_FAILED
-from openserd.mods.tm.record import CANCELLED, LOCAL, BranchRecord
+from openserd.mods.tm.record import CANCELLED, DECLINED, LOCAL, BranchRecord
 from openserd.mods.tm.requests import Requests
 from openserd.mods.tm.store import Transaction
 from openserd.mods.tm.travel import Armed, unpack_pairs
+
+log = logging.getLogger("openserd")
 
 NO_100: Final = 1
 NO_ERROR_REPLY: Final = 2
@@ -344,12 +347,14 @@ class Forwarding:
         if accepted:
             found.n_branches = len(t.branches)
             msg.branches = []
+        elif t.server.flags & DECLINED:
+            log.error("t_relay: a 6xx has come, no new branches are made (disable_6xx_block=1 allows them)")
         self.send_first(t, t.server.first_branch)
         return accepted
 
     def may_grow(self, t: Transaction, n_more: int, now: int) -> bool:
         """Whether more branches are possible; a request that was cancelled before it had any is answered 487."""
-        if t.server.status >= 200 or len(t.branches) + n_more > MAX_TRANSACTION_BRANCHES:
+        if t.server.status >= 200 or t.server.flags & DECLINED or len(t.branches) + n_more > MAX_TRANSACTION_BRANCHES:
             return False
         if not t.server.flags & CANCELLED:
             return True

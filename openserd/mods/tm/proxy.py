@@ -1,10 +1,10 @@
 """The proxy core: what one transaction makes of the replies of its branches (RFC 3261 section 16.7).
 
 Provisional replies but 100 go on; the first 2xx goes on at once and cancels the other branches, later ones to INVITE go
-on too; negative ones wait until every branch of the latest round has ended, then the numerically lowest is chosen, 487
-before all when the caller has cancelled (OpenSER: t_reply.c, t_should_relay_response).  Where a failure route is armed
-the chosen one does not go on yet: the transaction is claimed for whoever holds it, to run the route once the lock is
-released (`failure.py`).
+on too; negative ones wait until every branch of the latest round has ended, then `choice.py` says which one is the best
+(OpenSER: t_reply.c, t_should_relay_response).  A 6xx cancels the other branches and ends the making of new ones.  Where
+a failure route is armed the chosen one does not go on yet: the transaction is claimed for whoever holds it, to run the
+route once the lock is released (`failure.py`).
 
 Everything here works on a transaction in hand, under its lock; nothing is sent.
 """
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_forwarded_reply, build_reply
 from openserd.mods.tm import fsm
+from openserd.mods.tm.choice import CHALLENGES, UNAVAILABLE, Preference, with_challenges
 from openserd.mods.tm.hooks import ACK_DUE, ANSWERED, COMPLETED, REPLY_OUT
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.record import (
     CANCEL_SENT,
     CANCEL_WANTED,
     CANCELLED,
+    DECLINED,
     FAILING,
     GOT_REPLY,
     LOCAL,
@@ -55,6 +57,10 @@ class Proxy:
         self.noisy = True  #: a call that rings for too long is cancelled and answered 408
         self.restart_fr = True  #: each provisional reply gives a call fr_inv_timer anew
         self.late_408 = False  #: a request other than INVITE that nobody answers is answered 408 (RFC 4320 forbids it)
+        self.preference = Preference()
+        self.ends_with_6xx = True  #: a 6xx cancels the other branches, and no new ones are made
+        self.merges_challenges = True  #: a 401 or 407 goes on with the challenges of all branches
+        self.forwards_503 = False  #: a 503 of a branch goes on as it is, else as 500
         self.pass_provisional = False  #: provisional replies to requests made here are told to whoever made them
 
     # -- events of branches ---------------------------------------------------------------------------------
@@ -80,6 +86,8 @@ class Proxy:
         elif not branch.is_final:
             branch.status = status
             branch.reply = self.store.put(t, branch.reply, build_forwarded_reply(msg))
+            if status >= 600 and self.ends_with_6xx:
+                self.decline(t, branch, now)
             self.finish(t, now)
 
     def timeout(self, t: Transaction, branch: BranchRecord, now: int) -> None:
@@ -132,6 +140,12 @@ class Proxy:
             self.cancel_others(t, branch, now)
             branch.sent = self.store.drop(t, branch.sent)
 
+    def decline(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """A 6xx: the other branches are cancelled, it goes on once they have ended (RFC 3261 16.7 item 5)."""
+        t.server.flags |= DECLINED
+        if t.is_invite:
+            self.cancel_others(t, branch, now)
+
     # -- the choice -----------------------------------------------------------------------------------------
 
     def finish(self, t: Transaction, now: int) -> None:
@@ -145,23 +159,33 @@ class Proxy:
         if t.script is None or not self.claim(t, best, now):
             self.select(t, best, now)
 
-    @staticmethod
-    def choose(t: Transaction, branches: list[BranchRecord]) -> BranchRecord:
+    def choose(self, t: Transaction, branches: list[BranchRecord]) -> BranchRecord:
         """The branch whose final reply goes on."""
-        if t.server.flags & CANCELLED:
-            for branch in branches:
-                if branch.status == 487:
-                    return branch
-        return min(branches, key=lambda branch: branch.status)
+        return self.preference.choose(branches, bool(t.server.flags & CANCELLED))
 
     def select(self, t: Transaction, best: BranchRecord, now: int) -> None:
-        """The reply of a branch goes to the caller."""
-        if best.reply:
-            self.relay(t, best.status, self.store.blobs.get(best.reply), now)
+        """The reply of a branch goes to the caller; a 503 as 500 (RFC 3261 16.7 item 6)."""
+        if best.status == UNAVAILABLE and not (self.forwards_503 or t.server.flags & LOCAL):
+            self.local_reply(t, 500, reason_phrase(500), now)
+        elif best.reply:
+            self.relay(t, best.status, self.reply_of(t, best), now)
         elif best.status == 408 and not (t.is_invite or self.late_408 or t.server.flags & LOCAL):
             self.stay_silent(t, now)
         else:
             self.local_reply(t, best.status, reason_phrase(best.status), now)
+
+    def reply_of(self, t: Transaction, best: BranchRecord) -> bytes:
+        """The reply of a branch as it goes on."""
+        get = self.store.blobs.get
+        reply = get(best.reply)
+        if best.status not in CHALLENGES or not self.merges_challenges:
+            return reply
+        others = [
+            get(branch.reply)
+            for branch in t.branches[t.server.first_branch :]
+            if branch is not best and branch.status in CHALLENGES and branch.reply
+        ]
+        return with_challenges(reply, others) if others else reply
 
     def select_now(self, t: Transaction, now: int) -> None:
         """The best reply of the latest round goes to the caller, whatever is armed."""

@@ -19,6 +19,7 @@ SETTLED: Final = 8  #: only the wait timer still runs: when it ends the record c
 FAILING: Final = 16  #: a process runs the failure route
 LOCAL: Final = 32  #: there is nobody to reply to: a request made here, or a copy for a replica
 INDEXED: Final = 64  #: it can be found by Call-ID, CSeq and From tag
+DECLINED: Final = 128  #: a 6xx has come in: no new branches
 
 # flags of a branch
 CANCEL_WANTED: Final = 1  #: send CANCEL as soon as a provisional reply allows it
