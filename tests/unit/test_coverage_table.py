@@ -18,6 +18,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     "tm.t_retransmit_reply ours": "internal in OpenSER, harmless and useful in a script",
     **dict.fromkeys(("acc.acc_diam_request missing", "acc.acc_rad_request missing"), "not written yet"),
     "acc.radius_config default": "empty, which turns RADIUS off: it is not written yet",
+    "tm.fr_inv_timer default": "RFC 3261 16.6 wants more than three minutes",
     "tm.noisy_ctimer default": "OpenSER's 0 drops a call without a word to the caller",
     "tm.retry_after ours": "a 503 with Retry-After tells a caller more than OpenSER's 500",
     "tm.refused_requests ours": "nothing is refused without being counted",

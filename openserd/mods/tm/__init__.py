@@ -102,7 +102,7 @@ class Tm(Module):
     name = "tm"
     late_statistics = True
     fr_timer: int = param(30, check=positive)  #: seconds to wait for the first reply, and for an ACK
-    fr_inv_timer: int = param(120, check=positive)  #: seconds to wait for the final reply to INVITE
+    fr_inv_timer: int = param(185, check=positive)  #: seconds from a provisional reply to the final one (Timer C)
     wt_timer: int = param(5, check=positive)  #: seconds that an answered transaction is kept
     delete_timer: int = param(2, check=positive)  #: accepted; a record here is removed at once
     T1_timer: int = param(500, check=between(1, 60_000))  #: ms to the first retransmission

@@ -23,7 +23,8 @@ table changes nothing.  Who drives a machine, what an action does and how long a
     COMPLETED <---------+ --wait--> end               COMPLETED <--------+ --wait--> end
 
 OpenSER: G is its retransmission timer of replies, H its fr timer, A and E its retransmission timers of requests, B
-and F its fr timer, C its fr_inv timer; I, J, K, D and L are its wait timer, one for the whole transaction.
+and F its fr timer, C its fr_inv timer, which a 100 starts but does not start anew (16.7 item 2); I, J, K, D and L are
+its wait timer, one for the whole transaction.
 """
 
 from typing import Final
@@ -46,7 +47,8 @@ TIMER_G: Final = 16
 TIMER_H: Final = 17
 
 # events of a client transaction
-GOT_1XX: Final = 21
+GOT_100: Final = 20
+GOT_1XX: Final = 21  #: 101 to 199
 GOT_2XX: Final = 22
 GOT_NEGATIVE: Final = 23
 TIMER_A: Final = 24  #: and E: time to send the request again
@@ -99,9 +101,11 @@ NON_INVITE_SERVER: Final[Machine] = {
 INVITE_CLIENT: Final[Machine] = {
     (CALLING, TIMER_A): (CALLING, (RESEND_REQUEST, DOUBLE_A)),
     (CALLING, TIMER_B): (COMPLETED, (STOP_TIMERS, TIMEOUT)),
+    (CALLING, GOT_100): (PROCEEDING, (STOP_TIMERS, START_C, PASS_UP)),
     (CALLING, GOT_1XX): (PROCEEDING, (STOP_TIMERS, START_C, PASS_UP)),
     (CALLING, GOT_2XX): (ACCEPTED, (STOP_TIMERS, PASS_UP)),
     (CALLING, GOT_NEGATIVE): (COMPLETED, (STOP_TIMERS, SEND_ACK, PASS_UP)),
+    (PROCEEDING, GOT_100): (PROCEEDING, (PASS_UP,)),
     (PROCEEDING, GOT_1XX): (PROCEEDING, (START_C, PASS_UP)),
     (PROCEEDING, GOT_2XX): (ACCEPTED, (STOP_TIMERS, PASS_UP)),
     (PROCEEDING, GOT_NEGATIVE): (COMPLETED, (STOP_TIMERS, SEND_ACK, PASS_UP)),
@@ -114,11 +118,13 @@ INVITE_CLIENT: Final[Machine] = {
 NON_INVITE_CLIENT: Final[Machine] = {
     (TRYING, TIMER_A): (TRYING, (RESEND_REQUEST, DOUBLE_A)),
     (TRYING, TIMER_B): (COMPLETED, (STOP_TIMERS, TIMEOUT)),
+    (TRYING, GOT_100): (PROCEEDING, (SLOW_A, PASS_UP)),
     (TRYING, GOT_1XX): (PROCEEDING, (SLOW_A, PASS_UP)),
     (TRYING, GOT_2XX): (COMPLETED, (STOP_TIMERS, PASS_UP)),
     (TRYING, GOT_NEGATIVE): (COMPLETED, (STOP_TIMERS, PASS_UP)),
     (PROCEEDING, TIMER_A): (PROCEEDING, (RESEND_REQUEST, SLOW_A)),
     (PROCEEDING, TIMER_B): (COMPLETED, (STOP_TIMERS, TIMEOUT)),
+    (PROCEEDING, GOT_100): (PROCEEDING, (PASS_UP,)),
     (PROCEEDING, GOT_1XX): (PROCEEDING, (PASS_UP,)),
     (PROCEEDING, GOT_2XX): (COMPLETED, (STOP_TIMERS, PASS_UP)),
     (PROCEEDING, GOT_NEGATIVE): (COMPLETED, (STOP_TIMERS, PASS_UP)),
@@ -135,7 +141,7 @@ def step(machine: Machine, state: int, event: int) -> tuple[int, tuple[int, ...]
 def reply_event(status: int) -> int:
     """The client's event for a reply with this status."""
     if status < 200:
-        return GOT_1XX
+        return GOT_1XX if status > 100 else GOT_100
     return GOT_2XX if status < 300 else GOT_NEGATIVE
 
 

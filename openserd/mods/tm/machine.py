@@ -20,7 +20,7 @@ class Timing:
     t1: int = 500
     t2: int = 4000
     fr: int = 30_000
-    fr_inv: int = 120_000
+    fr_inv: int = 185_000
     wait: int = 5_000
 
 

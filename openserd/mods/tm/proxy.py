@@ -91,13 +91,13 @@ class Proxy:
             self.finish(t, now)
 
     def timeout(self, t: Transaction, branch: BranchRecord, now: int) -> None:
-        """A branch has not got its final reply in time: 408, or 487 where it was to be cancelled."""
+        """A branch has not got its final reply in time: 408, or 487 where it was to be cancelled; one that has had a
+        provisional reply is cancelled (RFC 3261 16.8), and nobody waits for what comes of that."""
         if not self.noisy and self.may_vanish(t, branch):
             t.is_over = True
             return
         if t.is_invite and branch.flags & GOT_REPLY and not branch.flags & CANCEL_SENT:
             self.cancel_branch(t, branch, now)
-            branch.timeout_at = 0
         self.end_branch(
             t, branch, 487 if branch.flags & (CANCEL_WANTED | CANCEL_SENT) and t.server.flags & CANCELLED else 408, now
         )

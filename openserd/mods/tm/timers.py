@@ -75,7 +75,7 @@ class Timers:
     def expire_branch(self, t: Transaction, branch: BranchRecord, now: int) -> None:
         """The timers of one client transaction."""
         if is_past(branch.timeout_at, now):
-            branch.timeout_at = 0
+            branch.timeout_at = branch.cancel_at = 0
             event = fsm.TIMER_C if t.is_invite and branch.state == fsm.PROCEEDING else fsm.TIMER_B
             if fsm.TIMEOUT in self.driver.client_step(t, branch, event, now):
                 self.proxy.timeout(t, branch, now)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openserd.core.destinations import Branch
+from openserd.core.destinations import Branch, append_branch
 from openserd.core.message import SipMsg
 from openserd.mods.tm.store import Transaction
 from openserd.parser import names
@@ -72,7 +72,7 @@ def test_no_final_reply_is_408_after_fr_inv_timer_and_the_callee_is_cancelled(wo
     [invite] = start(world)
     world.reply(invite, 180)
     world.take()
-    world.advance(120_100)
+    world.advance(185_100)
     sent = world.take()
     assert [(address, m.method or m.status) for address, m in sent] == [(CALLEE, b"CANCEL"), (CALLER, 408)]
 
@@ -82,7 +82,7 @@ def test_noisy_ctimer_0_drops_a_call_that_rings_too_long_without_a_word(memory: 
     [invite] = start(world)
     world.reply(invite, 180)
     world.take()
-    world.advance(120_100)
+    world.advance(185_100)
     assert world.take() == []
     assert is_gone(world)
 
@@ -101,8 +101,61 @@ def test_each_provisional_reply_starts_fr_inv_timer_anew(world: World) -> None:
     [invite] = start(world)
     for _ in range(3):
         world.reply(invite, 180)
-        world.advance(100_000)
+        world.advance(184_000)
     assert 408 not in statuses(world)
+    world.advance(2_000)
+    assert 408 in statuses(world)
+
+
+def test_a_100_does_not_start_fr_inv_timer_anew(world: World) -> None:
+    [invite] = start(world)
+    world.reply(invite, 100)
+    world.advance(184_000)
+    world.reply(invite, 100)
+    assert statuses(world) == []
+    world.advance(2_000)
+    assert statuses(world)[0] == 408
+
+
+def test_timer_c_runs_for_more_than_three_minutes_unless_set_otherwise(memory: SharedMemory) -> None:
+    world = World(memory)
+    assert world.tm.fr_inv_timer > 180
+    world.tm.proxy.driver.timing.fr_inv = 120_000
+    world.reply(start(world)[0], 180)
+    world.advance(120_100)
+    assert statuses(world) == [180, 408]
+
+
+def test_the_cancel_of_a_call_that_rang_too_long_is_repeated_for_fr_timer_only(world: World) -> None:
+    def route(msg: SipMsg) -> int:
+        append_branch(msg, b"sip:bob@192.0.2.21")
+        return world.tm.t_relay(msg)
+
+    world.block("failure", route)
+    msg = world.request()
+    world.tm.t_on_failure(msg, b"1")
+    world.tm.t_relay(msg)
+    world.reply(world.take_to(CALLEE)[0], 180)
+    world.advance(185_100)
+    second = world.take_to(SECOND_CALLEE)[0]
+    world.reply(second, 180)
+    world.advance(29_000)
+    assert [m.method for m in world.take_to(CALLEE)] == [b"CANCEL"] * 9
+    world.advance(60_000)
+    assert world.take_to(CALLEE) == []
+    world.reply(second, 200)
+    world.advance(5_200)
+    assert is_gone(world)
+
+
+@pytest.mark.parametrize("status", [487, 200])
+def test_an_answer_after_timer_c_is_acknowledged_or_goes_on(world: World, status: int) -> None:
+    [invite] = start(world)
+    world.reply(invite, 180)
+    world.advance(185_100)
+    world.take()
+    world.reply(invite, status)
+    assert [m.method or m.status for _, m in world.take()] == [b"ACK" if status == 487 else 200]
 
 
 def test_busy_goes_to_the_caller_and_is_acknowledged_to_the_callee(world: World) -> None:

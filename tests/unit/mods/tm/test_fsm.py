@@ -9,7 +9,7 @@ from openserd.mods.tm import fsm
 SERVER_STATES = (fsm.TRYING, fsm.PROCEEDING, fsm.COMPLETED, fsm.CONFIRMED, fsm.ACCEPTED)
 CLIENT_STATES = (fsm.CALLING, fsm.TRYING, fsm.PROCEEDING, fsm.COMPLETED, fsm.ACCEPTED)
 SERVER_EVENTS = (fsm.REQUEST, fsm.ACK, fsm.SEND_1XX, fsm.SEND_2XX, fsm.SEND_NEGATIVE, fsm.TIMER_G, fsm.TIMER_H)
-CLIENT_EVENTS = (fsm.GOT_1XX, fsm.GOT_2XX, fsm.GOT_NEGATIVE, fsm.TIMER_A, fsm.TIMER_B, fsm.TIMER_C)
+CLIENT_EVENTS = (fsm.GOT_100, fsm.GOT_1XX, fsm.GOT_2XX, fsm.GOT_NEGATIVE, fsm.TIMER_A, fsm.TIMER_B, fsm.TIMER_C)
 
 #: (machine, state, event) -> next state, written from the figures; every other pair leaves the state alone
 NEXT = {
@@ -39,9 +39,11 @@ NEXT = {
     "INVITE_CLIENT": {
         (fsm.CALLING, fsm.TIMER_A): fsm.CALLING,
         (fsm.CALLING, fsm.TIMER_B): fsm.COMPLETED,
+        (fsm.CALLING, fsm.GOT_100): fsm.PROCEEDING,
         (fsm.CALLING, fsm.GOT_1XX): fsm.PROCEEDING,
         (fsm.CALLING, fsm.GOT_2XX): fsm.ACCEPTED,
         (fsm.CALLING, fsm.GOT_NEGATIVE): fsm.COMPLETED,
+        (fsm.PROCEEDING, fsm.GOT_100): fsm.PROCEEDING,
         (fsm.PROCEEDING, fsm.GOT_1XX): fsm.PROCEEDING,
         (fsm.PROCEEDING, fsm.GOT_2XX): fsm.ACCEPTED,
         (fsm.PROCEEDING, fsm.GOT_NEGATIVE): fsm.COMPLETED,
@@ -53,11 +55,13 @@ NEXT = {
     "NON_INVITE_CLIENT": {
         (fsm.TRYING, fsm.TIMER_A): fsm.TRYING,
         (fsm.TRYING, fsm.TIMER_B): fsm.COMPLETED,
+        (fsm.TRYING, fsm.GOT_100): fsm.PROCEEDING,
         (fsm.TRYING, fsm.GOT_1XX): fsm.PROCEEDING,
         (fsm.TRYING, fsm.GOT_2XX): fsm.COMPLETED,
         (fsm.TRYING, fsm.GOT_NEGATIVE): fsm.COMPLETED,
         (fsm.PROCEEDING, fsm.TIMER_A): fsm.PROCEEDING,
         (fsm.PROCEEDING, fsm.TIMER_B): fsm.COMPLETED,
+        (fsm.PROCEEDING, fsm.GOT_100): fsm.PROCEEDING,
         (fsm.PROCEEDING, fsm.GOT_1XX): fsm.PROCEEDING,
         (fsm.PROCEEDING, fsm.GOT_2XX): fsm.COMPLETED,
         (fsm.PROCEEDING, fsm.GOT_NEGATIVE): fsm.COMPLETED,
@@ -92,6 +96,15 @@ def test_every_negative_reply_to_invite_is_acknowledged_by_the_client() -> None:
         assert fsm.SEND_ACK in fsm.step(fsm.INVITE_CLIENT, state, fsm.GOT_NEGATIVE)[1]
 
 
+def test_a_100_starts_timer_c_and_only_later_provisional_replies_start_it_anew() -> None:
+    invite = fsm.INVITE_CLIENT
+    assert {pair for pair, (_, actions) in invite.items() if fsm.START_C in actions} == {
+        (fsm.CALLING, fsm.GOT_100),
+        (fsm.CALLING, fsm.GOT_1XX),
+        (fsm.PROCEEDING, fsm.GOT_1XX),
+    }
+
+
 def test_every_2xx_to_invite_is_passed_up() -> None:
     for state in CLIENT_STATES:
         if state != fsm.TRYING:
@@ -101,7 +114,8 @@ def test_every_2xx_to_invite_is_passed_up() -> None:
 @pytest.mark.parametrize(
     ("status", "reply", "send"),
     [
-        (100, fsm.GOT_1XX, fsm.SEND_1XX),
+        (100, fsm.GOT_100, fsm.SEND_1XX),
+        (101, fsm.GOT_1XX, fsm.SEND_1XX),
         (199, fsm.GOT_1XX, fsm.SEND_1XX),
         (200, fsm.GOT_2XX, fsm.SEND_2XX),
         (299, fsm.GOT_2XX, fsm.SEND_2XX),
