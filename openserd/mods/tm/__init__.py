@@ -14,6 +14,7 @@ index.py       transactions by what identifies a request end to end
 replies.py     replies, onreply routes
 timers.py      what happens when a timer runs out
 failure.py     failure routes
+claimant.py    which process runs one
 travel.py      what of the script's work travels with a transaction
 hand.py        the transaction of the message at hand
 aftermath.py   what is done when the lock is released

@@ -11,9 +11,11 @@ import logging
 from openserd.core import routes
 from openserd.core.message import SipMsg
 from openserd.core.module import FAILURE
+from openserd.errors import ResourceError
 from openserd.mods.tm.hand import FailureRun, InHand
 from openserd.mods.tm.hooks import FAILURE as FAILED
 from openserd.mods.tm.hooks import Event
+from openserd.mods.tm.record import ABANDONED
 from openserd.mods.tm.requests import Requests
 from openserd.mods.tm.store import Transaction
 from openserd.mods.tm.travel import Armed, unpack_pairs
@@ -47,7 +49,7 @@ class Failures:
         except Exception:
             log.exception("failure_route[%s] failed", t.script.on_failure.decode())
         finally:
-            after = self.conclude(msg, run)
+            after = self.concluded(msg, run)
         if after is not None:
             self.aftermath(after)
 
@@ -77,6 +79,19 @@ class Failures:
             armed.watchers = unpack_pairs(t.script.watchers)
         place = InHand(t.slot, t.generation, t.hash, len(t.branches))
         return FailureRun(place, t.failed, t.branches[t.failed].status, armed)
+
+    def concluded(self, msg: SipMsg, run: FailureRun) -> Transaction | None:
+        """As `conclude`; where there is no room for what comes of the route the timer has the chosen reply sent."""
+        try:
+            return self.conclude(msg, run)
+        except ResourceError:
+            self.requests.edit(run, self.abandon)
+            raise
+
+    @staticmethod
+    def abandon(t: Transaction, now: int) -> None:
+        """The failure route has ended to no effect."""
+        t.server.flags |= ABANDONED
 
     def conclude(self, msg: SipMsg, run: FailureRun) -> Transaction | None:
         """Gives the claim back; without new branches the chosen reply goes to the caller."""

@@ -9,16 +9,17 @@ route once the lock is released (`failure.py`).
 Everything here works on a transaction in hand, under its lock; nothing is sent.
 """
 
-import os
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_forwarded_reply, build_reply
 from openserd.mods.tm import fsm
 from openserd.mods.tm.choice import CHALLENGES, UNAVAILABLE, Preference, with_challenges
+from openserd.mods.tm.claimant import Claimant, lives
 from openserd.mods.tm.hooks import ACK_DUE, ANSWERED, COMPLETED, REPLY_OUT
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.record import (
+    ABANDONED,
     CANCEL_SENT,
     CANCEL_WANTED,
     CANCELLED,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 SEND_FAILED: Final = 503  #: what a branch ends with that the system refused to send (RFC 3261 16.9)
 CLAIM_MS: Final = 500  #: between two looks at whether a process that runs a failure route still lives
-MAX_CHECKS: Final = 120  #: looks after which it is taken for dead all the same
 MAX_CLAIMS: Final = 2  #: how often a failure route is begun whose process dies in it
 
 
@@ -57,6 +57,7 @@ class Proxy:
         self.noisy = True  #: a call that rings for too long is cancelled and answered 408
         self.restart_fr = True  #: each provisional reply gives a call fr_inv_timer anew
         self.late_408 = False  #: a request other than INVITE that nobody answers is answered 408 (RFC 4320 forbids it)
+        self.claimant = Claimant()
         self.preference = Preference()
         self.ends_with_6xx = True  #: a 6xx cancels the other branches, and no new ones are made
         self.merges_challenges = True  #: a 401 or 407 goes on with the challenges of all branches
@@ -208,9 +209,8 @@ class Proxy:
         script = t.script
         if script is None or not (script.on_failure or script.watchers) or t.server.flags & LOCAL:
             return False
-        script.claimant = os.getpid()
+        script.claimant, script.claimant_since = self.claimant.identity()
         script.claims += 1
-        script.checks = 0
         t.server.flags |= FAILING
         t.server.timeout_at = tick(now, CLAIM_MS)
         t.failed = t.branches.index(best)
@@ -221,13 +221,12 @@ class Proxy:
         """Looks whether the process that runs the failure route still lives; if not, it is run here or given up."""
         script = t.script
         assert script is not None, "a failure route without a script"
-        script.checks += 1
-        if is_alive(script.claimant) and script.checks < MAX_CHECKS:
+        is_abandoned = bool(t.server.flags & ABANDONED)
+        if not is_abandoned and lives(script.claimant, script.claimant_since):
             t.server.timeout_at = tick(now, CLAIM_MS)
-            self.store.keep_script(t)
             return
         self.release_claim(t)
-        if script.claims < MAX_CLAIMS:
+        if script.claims < MAX_CLAIMS and not is_abandoned:
             self.finish(t, now)
         else:
             self.select_now(t, now)
@@ -235,7 +234,7 @@ class Proxy:
     @staticmethod
     def release_claim(t: Transaction) -> None:
         """The failure route has ended."""
-        t.server.flags &= ~FAILING
+        t.server.flags &= ~(FAILING | ABANDONED)
         t.server.timeout_at = 0
 
     # -- towards the caller ---------------------------------------------------------------------------------
@@ -353,14 +352,3 @@ class Proxy:
 def is_rise(before: int, status: int) -> bool:
     """Whether a provisional reply says more than those before it (OpenSER: restart_fr_on_each_reply=0)."""
     return before < status and (status >= 180 or before == 0)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is a process `pid`; one that may not be asked is there."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

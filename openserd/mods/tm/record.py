@@ -20,6 +20,7 @@ FAILING: Final = 16  #: a process runs the failure route
 LOCAL: Final = 32  #: there is nobody to reply to: a request made here, or a copy for a replica
 INDEXED: Final = 64  #: it can be found by Call-ID, CSeq and From tag
 DECLINED: Final = 128  #: a 6xx has come in: no new branches
+ABANDONED: Final = 256  #: the failure route has ended, and what comes of it could not be stored
 
 # flags of a branch
 CANCEL_WANTED: Final = 1  #: send CANCEL as soon as a provisional reply allows it
@@ -63,16 +64,16 @@ class ServerRecord(Record):
 class ScriptRecord(Record):
     """What of the script goes on with a transaction: armed routes, timers, and the request as the script has left it.
 
-    Most transactions have none.  `claimant` is the pid of the process that runs the failure route, `claims` how often
-    one was begun without an end, `checks` how often the claimant was found alive.  `lumps`, `avps`, `attachments` and
-    `watchers` are packed as `travel.py` says; `listener` -1 and `max_forwards` -1 are none.
+    Most transactions have none.  `claimant` and `claimant_since` are pid and start of the process that runs the failure
+    route, `claims` is how often one was begun without an end.  `lumps`, `avps`, `attachments` and `watchers` are packed
+    as `travel.py` says; `listener` -1 and `max_forwards` -1 are none.
     """
 
     fr: U32  # ms, 0 as the parameter says
     fr_inv: U32
     claimant: U32
+    claimant_since: U32
     claims: U8
-    checks: U8
     local_rport: U8
     has_own_route: U8
     advertised_port: U16

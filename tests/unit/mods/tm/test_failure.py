@@ -10,6 +10,7 @@ from openserd.core.message import SipMsg
 from openserd.core.module import FAILURE
 from openserd.core.serial_forking import next_branches, serialize_branches
 from openserd.core.transport import Listener
+from openserd.errors import ResourceError
 from openserd.mods.tm.record import FAILING
 from openserd.parser import names
 from openserd.parser.message import Message
@@ -196,7 +197,7 @@ def test_a_route_whose_process_dies_is_run_again_by_the_timer_and_then_given_up(
     [t] = world.transactions()
     assert t.server.flags & FAILING
     monkeypatch.undo()
-    monkeypatch.setattr("openserd.mods.tm.proxy.is_alive", lambda pid: False)
+    monkeypatch.setattr("openserd.mods.tm.proxy.lives", lambda pid, since: False)
     if dies_in_both:
         monkeypatch.setattr("openserd.mods.tm.failure.Failures.conclude", lambda *a: None)
         with pytest.raises(Killed):
@@ -231,7 +232,7 @@ def test_a_process_that_dies_after_its_new_branch_has_gone_leaves_that_to_its_an
     with pytest.raises(Killed):
         world.reply(invite, 486)
     monkeypatch.undo()
-    monkeypatch.setattr("openserd.mods.tm.proxy.is_alive", lambda pid: False)
+    monkeypatch.setattr("openserd.mods.tm.proxy.lives", lambda pid, since: False)
     second = world.take_to(SECOND_CALLEE)[0]
     world.advance(600)
     world.reply(second, 480)
@@ -239,18 +240,40 @@ def test_a_process_that_dies_after_its_new_branch_has_gone_leaves_that_to_its_an
     assert len(world.take_to(THIRD_CALLEE)) == 1
 
 
-def test_a_route_that_takes_long_in_a_living_process_is_left_alone(world: World) -> None:
+def test_a_route_that_takes_minutes_in_a_living_process_is_run_once_and_keeps_its_say(world: World) -> None:
     runs: list[int] = []
 
     def slow(msg: SipMsg) -> int:
         runs.append(os.getpid())
-        world.advance(20_000)
+        world.advance(600_000)
+        append_branch(msg, SECOND)
+        assert world.tm.t_relay(msg) == 1
         return 1
 
     world.block("failure", slow)
     world.reply(armed(world), 486)
     assert len(runs) == 1
+    world.reply(world.take_to(SECOND_CALLEE)[0], 480)
+    assert statuses(world) == [480]
+
+
+def test_a_route_whose_end_finds_no_memory_is_not_run_again_and_the_chosen_reply_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hunt = Hunt(world)
+    invite = armed(world)
+
+    def full(*_: object) -> None:
+        raise ResourceError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("openserd.mods.tm.failure.Failures.conclude", full)
+        with pytest.raises(ResourceError):
+            world.reply(invite, 486)
+    assert statuses(world) == []
+    world.advance(600)
     assert statuses(world) == [486]
+    assert len(hunt.seen) == 1
 
 
 def test_a_route_that_another_process_has_been_given_has_no_say_any_more(
@@ -264,7 +287,8 @@ def test_a_route_that_another_process_has_been_given_has_no_say_any_more(
         if len(runs) == 1:
             with monkeypatch.context() as patch:
                 patch.setattr("os.getpid", lambda: 99_999)
-                world.advance(61_000)  # the timer process takes it for dead and runs the route
+                patch.setattr("openserd.mods.tm.proxy.lives", lambda pid, since: pid == 99_999)
+                world.advance(600)  # the timer process takes it for dead and runs the route
             append_branch(msg, SECOND)
             results.extend((world.tm.t_relay(msg), world.tm.t_reply(msg, 500, b"late")))
         return 1
