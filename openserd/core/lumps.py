@@ -18,6 +18,27 @@ Lump = tuple[int, int, LumpData]
 _by_start = itemgetter(0)
 
 
+class RecordRouteLump:
+    """The data of a lump with the Record-Route of this server: `params` can be added to until the message is sent, and
+    after that for the branches of a failure route.
+
+    A subclass says what stands around them.
+    """
+
+    __slots__ = ("params",)
+
+    def __init__(self, params: bytes) -> None:
+        self.params = params
+
+    def pieces(self, listener: Listener) -> list[bytes]:
+        """The header lines of a request that leaves by `listener`, cut where the parameters come."""
+        raise NotImplementedError
+
+    def __call__(self, listener: Listener) -> bytes:
+        """The header lines of a request that leaves by `listener`."""
+        return self.params.join(self.pieces(listener))
+
+
 def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: Listener | None) -> bytes:
     """The bytes start..end of `buf` with those lumps applied that begin in this range.
 

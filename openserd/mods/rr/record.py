@@ -8,49 +8,44 @@ side reaches the listener that it can see, and `r2=on` on both says that they be
 
 from typing import Final
 
+from openserd.core.lumps import RecordRouteLump
 from openserd.core.message import SipMsg
 from openserd.core.transport import Listener
 from openserd.parser.uri import parse_uri
 
+END: Final = b">\r\n"
 MAX_PARAMS: Final = 512  #: bytes that add_rr_param can add to one message (OpenSER: RR_PARAM_BUF_SIZE)
 
 
-class RecordRoute:
+class RecordRoute(RecordRouteLump):
     """A Record-Route as a lump: called with the listener that a request leaves by, it gives the header lines.
 
-    `user` ends with "@" or is empty; `tail` is what follows host and port; `params` can still grow; `arrived`
-    is the listener of the other side; `double` allows a second value.
+    `user` ends with "@" or is empty; `tail` is what follows host and port; `arrived` is the listener of the other side;
+    `double` allows a second value.
     """
 
-    __slots__ = ("arrived", "double", "params", "tail", "user")
+    __slots__ = ("arrived", "double", "tail", "user")
 
     def __init__(self, user: bytes, tail: bytes, params: bytes, arrived: Listener, double: bool) -> None:
+        super().__init__(params)
         self.user = user
         self.tail = tail
-        self.params = params
         self.arrived = arrived
         self.double = double
 
-    def __call__(self, listener: Listener) -> bytes:
-        """The header lines of a request that leaves by `listener`."""
+    def pieces(self, listener: Listener) -> list[bytes]:
+        """The header lines, cut where the parameters come."""
         arrived = self.arrived
         if listener is arrived or same_address(listener, arrived):
-            return self.line(listener, b"")
+            return [self.line(listener, b""), END]
         if not self.double:
-            return self.line(arrived, b"")
-        return self.line(listener, b";r2=on") + self.line(arrived, b";r2=on")
+            return [self.line(arrived, b""), END]
+        return [self.line(listener, b";r2=on"), END + self.line(arrived, b";r2=on"), END]
 
     def line(self, listener: Listener, r2: bytes) -> bytes:
-        """One header line, for the side of `listener`."""
+        """One header line up to its parameters, for the side of `listener`."""
         transport = b"" if listener.proto == "udp" else b";transport=%b" % listener.proto.encode()
-        return b"Record-Route: <sip:%b%b%b%b%b%b>\r\n" % (
-            self.user,
-            listener.sent_by,
-            transport,
-            r2,
-            self.tail,
-            self.params,
-        )
+        return b"Record-Route: <sip:%b%b%b%b%b" % (self.user, listener.sent_by, transport, r2, self.tail)
 
 
 class PresetRecordRoute(RecordRoute):
@@ -58,9 +53,9 @@ class PresetRecordRoute(RecordRoute):
 
     __slots__ = ()
 
-    def __call__(self, listener: Listener) -> bytes:
-        """The header line."""
-        return b"Record-Route: <sip:%b%b%b>\r\n" % (self.user, self.tail, self.params)
+    def pieces(self, listener: Listener) -> list[bytes]:
+        """The header line, cut where the parameters come."""
+        return [b"Record-Route: <sip:%b%b" % (self.user, self.tail), END]
 
 
 def same_address(one: Listener, two: Listener) -> bool:
@@ -68,10 +63,10 @@ def same_address(one: Listener, two: Listener) -> bool:
     return one.address == two.address and one.proto == two.proto
 
 
-def find_record_route(msg: SipMsg) -> RecordRoute | None:
+def find_record_route(msg: SipMsg) -> RecordRouteLump | None:
     """The Record-Route that the message is going to get, None where there is none yet."""
     for _, _, data in msg.lumps:
-        if isinstance(data, RecordRoute):
+        if isinstance(data, RecordRouteLump):
             return data
     return None
 

@@ -3,9 +3,10 @@
 `capture` makes a `ScriptRecord` of a message and of what its script has armed, `restore` puts it back onto the request
 as received, in whichever process goes on with it.  Everything is written out field by field:
 
-    lumps        each: u32 start, u32 end, u8 0, u32 length, the bytes
-                 or, where the text depends on the listener (Record-Route): u32 start, u32 end, u8 number of
-                 listeners, then u32 length and text for each, in the order of the listeners
+    lumps        each: u32 start, u32 end, u8 kind, u8 number of texts, then u32 length and bytes for each text
+                 kind 0 the one text
+                 kind 1 a text for each listener, in their order: it depends on the listener
+                 kind 2 a Record-Route: its parameters, then for each listener the pieces around them, packed as texts
     avps, attachments, watchers   as AvpList packs them
 """
 
@@ -13,7 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import AvpList
-from openserd.core.lumps import Lump, LumpData
+from openserd.core.lumps import Lump, LumpData, RecordRouteLump
 from openserd.core.message import SipMsg
 from openserd.core.transport import Advertised, Listener
 from openserd.errors import ResourceError
@@ -22,10 +23,12 @@ from openserd.mods.tm.record import ScriptRecord
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LUMP: Final = struct.Struct("<IIB")
+_LUMP: Final = struct.Struct("<IIBB")
 _LENGTH: Final = struct.Struct("<I")
 PLAIN: Final = 0
-MAX_LISTENERS: Final = 255
+BY_LISTENER: Final = 1
+RECORD_ROUTE: Final = 2
+MAX_LISTENERS: Final = 254
 
 
 class Armed:
@@ -51,6 +54,20 @@ class ByListener:
     def __call__(self, listener: Listener) -> bytes:
         """The text for one listener."""
         return self.texts[listener.index]
+
+
+class RouteByListener(RecordRouteLump):
+    """A Record-Route on its way: `parts` for each listener, with one number of pieces for all."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, params: bytes, parts: list[list[bytes]]) -> None:
+        super().__init__(params)
+        self.parts = parts
+
+    def pieces(self, listener: Listener) -> list[bytes]:
+        """The header lines by one listener, cut where the parameters come."""
+        return self.parts[listener.index]
 
 
 def capture(msg: SipMsg, armed: Armed, listeners: "Sequence[Listener]") -> ScriptRecord:
@@ -107,15 +124,22 @@ def pack_lumps(msg: SipMsg, listeners: "Sequence[Listener]") -> bytes:
     parts: list[bytes] = []
     for start, end, data in msg.lumps:
         if isinstance(data, bytes):
-            parts += (_LUMP.pack(start, end, PLAIN), _LENGTH.pack(len(data)), data)
+            parts += (_LUMP.pack(start, end, PLAIN, 1), pack_texts([data]))
             continue
         if len(listeners) > MAX_LISTENERS:
             raise ResourceError(f"no failure routes with more than {MAX_LISTENERS} listeners")
-        parts.append(_LUMP.pack(start, end, len(listeners)))
-        for listener in listeners:
-            text = data(shown_as(msg, listener))
-            parts += (_LENGTH.pack(len(text)), text)
+        shown = [shown_as(msg, listener) for listener in listeners]
+        if isinstance(data, RecordRouteLump):
+            kind, texts = RECORD_ROUTE, [data.params, *(pack_texts(data.pieces(listener)) for listener in shown)]
+        else:
+            kind, texts = BY_LISTENER, [data(listener) for listener in shown]
+        parts += (_LUMP.pack(start, end, kind, len(texts)), pack_texts(texts))
     return b"".join(parts)
+
+
+def pack_texts(texts: list[bytes]) -> bytes:
+    """Texts, each behind its length."""
+    return b"".join([piece for text in texts for piece in (_LENGTH.pack(len(text)), text)])
 
 
 def shown_as(msg: SipMsg, listener: Listener) -> Listener:
@@ -130,17 +154,31 @@ def unpack_lumps(packed: bytes) -> list[Lump]:
     lumps: list[Lump] = []
     at = 0
     while at < len(packed):
-        start, end, n_listeners = _LUMP.unpack_from(packed, at)
-        at += _LUMP.size
-        texts: list[bytes] = []
-        for _ in range(n_listeners or 1):
-            (length,) = _LENGTH.unpack_from(packed, at)
-            at += _LENGTH.size
-            texts.append(packed[at : at + length])
-            at += length
-        data: LumpData = texts[0] if n_listeners == PLAIN else ByListener(texts)
-        lumps.append((start, end, data))
+        start, end, kind, n_texts = _LUMP.unpack_from(packed, at)
+        texts, at = unpack_texts(packed, at + _LUMP.size, n_texts)
+        lumps.append((start, end, lump_data(kind, texts)))
     return lumps
+
+
+def lump_data(kind: int, texts: list[bytes]) -> LumpData:
+    """The data of one edit."""
+    if kind == PLAIN:
+        return texts[0]
+    if kind == BY_LISTENER:
+        return ByListener(texts)
+    return RouteByListener(texts[0], [unpack_texts(pieces, 0)[0] for pieces in texts[1:]])
+
+
+def unpack_texts(packed: bytes, at: int, n_texts: int = -1) -> tuple[list[bytes], int]:
+    """The next texts from `at` on, all that there are where `n_texts` is not given, and where they end."""
+    texts: list[bytes] = []
+    while n_texts and at < len(packed):
+        (length,) = _LENGTH.unpack_from(packed, at)
+        at += _LENGTH.size
+        texts.append(packed[at : at + length])
+        at += length
+        n_texts -= 1
+    return texts, at
 
 
 # -- pairs of names and bytes --------------------------------------------------------------------------------
