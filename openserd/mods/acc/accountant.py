@@ -6,7 +6,8 @@
 
     * 2xx always, 300 and above with failed_transaction_flag, 183 with early_media
 
-(OpenSER: acc_logic.c.)
+The request URI in a record is that of the branch whose reply went on, whatever its code; where the script has answered,
+the one that it had given the request.  (OpenSER: acc_logic.c.)
 """
 
 from typing import TYPE_CHECKING, Final
@@ -93,9 +94,6 @@ class Accountant:
     ) -> None:
         """Makes a record for the masks that the request's flags meet."""
         msg = event.request
-        ruri = self.acc.tm.uri_answered(event.reply) if event.reply is not None else None
-        if ruri:
-            msg.set_ruri(ruri)
         made = make_record(msg, answer_of(event, reply), self.acc.is_upstream(msg))
         self.acc.write(msg, made, kind, table, bool(msg.flags & log_mask), bool(msg.flags & db_mask))
 

@@ -40,7 +40,9 @@ class Aftermath:
         """Tells the watchers of a transaction what has happened."""
         assert t.script is not None and t.events is not None, "nothing to tell"
         watching = unpack_pairs(t.script.watchers)
-        for kind, request, reply, code, datagram in t.events:
+        asked_for = t.events[0][1].ruri
+        for kind, request, reply, code, datagram, uri in t.events:
+            request.set_ruri(uri or asked_for)
             if kind == ACK_DUE:
                 if reply is not None:
                     self.acknowledge(request, reply)

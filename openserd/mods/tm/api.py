@@ -75,10 +75,6 @@ class TransactionService:
         """In a failure route: the branch whose reply was chosen."""
         return self.results.chosen(msg)
 
-    def uri_answered(self, reply: SipMsg) -> bytes | None:
-        """The request URI of the branch that a reply has come in for."""
-        return self.results.uri_answered(reply)
-
     def send(self, request: LocalRequest, watcher: str = "", data: bytes = NO_DATA) -> InHand:
         """Sends a request made here; its final reply is told to `watcher` (`answered`), in whichever process it comes.
 

@@ -30,7 +30,11 @@ ACK_DUE: Final = 8  #: a 2xx to an INVITE made here
 
 class Event:
     """What happened to a transaction: `data` are the watcher's own, `code` the status, `reply` the message that came in
-    where there is one, `datagram` what has gone out, `request` as it was received, with the script's lumps and AVPs."""
+    where there is one, `datagram` what has gone out, `request` as it was received, with the script's lumps and AVPs.
+
+    Its request URI is that of the branch whose reply it is; where it is no branch's, as the script has left it
+    (OpenSER: relaied_reply_branch).
+    """
 
     __slots__ = ("code", "data", "datagram", "kind", "reply", "request")
 

@@ -131,12 +131,12 @@ class Proxy:
         if branch.flags & CANCEL_WANTED and not branch.flags & CANCEL_SENT:
             self.cancel_branch(t, branch, now)
         if msg.status != 100 and t.server.status < 200:
-            self.relay(t, msg.status, build_forwarded_reply(msg), now, msg)
+            self.relay(t, branch, msg.status, build_forwarded_reply(msg), now, msg)
 
     def success(self, t: Transaction, branch: BranchRecord, msg: SipMsg, now: int) -> None:
         """A 2xx: relayed at once, the other branches cancelled."""
         branch.status = msg.status
-        self.relay(t, msg.status, build_forwarded_reply(msg), now, msg)
+        self.relay(t, branch, msg.status, build_forwarded_reply(msg), now, msg)
         if t.is_invite:
             self.cancel_others(t, branch, now)
             branch.sent = self.store.drop(t, branch.sent)
@@ -167,13 +167,13 @@ class Proxy:
     def select(self, t: Transaction, best: BranchRecord, now: int) -> None:
         """The reply of a branch goes to the caller; a 503 as 500 (RFC 3261 16.7 item 6)."""
         if best.status == UNAVAILABLE and not (self.forwards_503 or t.server.flags & LOCAL):
-            self.local_reply(t, 500, reason_phrase(500), now)
+            self.local_reply(t, 500, reason_phrase(500), now, uri=best.uri)
         elif best.reply:
-            self.relay(t, best.status, self.reply_of(t, best), now)
+            self.relay(t, best, best.status, self.reply_of(t, best), now)
         elif best.status == 408 and not (t.is_invite or self.late_408 or t.server.flags & LOCAL):
             self.stay_silent(t, now)
         else:
-            self.local_reply(t, best.status, reason_phrase(best.status), now)
+            self.local_reply(t, best.status, reason_phrase(best.status), now, uri=best.uri)
 
     def reply_of(self, t: Transaction, best: BranchRecord) -> bytes:
         """The reply of a branch as it goes on."""
@@ -239,7 +239,9 @@ class Proxy:
 
     # -- towards the caller ---------------------------------------------------------------------------------
 
-    def relay(self, t: Transaction, status: int, data: bytes, now: int, msg: SipMsg | None = None) -> None:
+    def relay(
+        self, t: Transaction, branch: BranchRecord, status: int, data: bytes, now: int, msg: SipMsg | None = None
+    ) -> None:
         """Passes a reply of a branch to the caller."""
         server = t.server
         if server.flags & LOCAL:
@@ -253,7 +255,7 @@ class Proxy:
         self.stats.relayed_replies.bump()
         self.stats.count_final(status)
         if t.script is not None:
-            self.tell(t, msg, status, data, is_first)
+            self.tell(t, msg, status, data, branch.uri, is_first)
 
     def local_reply(
         self,
@@ -264,8 +266,10 @@ class Proxy:
         msg: SipMsg | None = None,
         headers: bytes = b"",
         body: bytes = b"",
+        uri: bytes = b"",
     ) -> None:
-        """Answers the caller with a reply made here; `msg` is the request where it is at hand."""
+        """Answers the caller with a reply made here; `msg` is the request where it is at hand, `uri` that of the branch
+        that is answered for."""
         server = t.server
         if server.flags & LOCAL:
             self.keep_to_itself(t, status, b"", now, None)
@@ -283,22 +287,22 @@ class Proxy:
         self.stats.local_replies.bump()
         self.stats.count_final(status)
         if t.script is not None:
-            self.tell(t, None, status, data, True)
+            self.tell(t, None, status, data, uri, True)
 
-    def tell(self, t: Transaction, msg: SipMsg | None, status: int, data: bytes, is_first: bool) -> None:
+    def tell(self, t: Transaction, msg: SipMsg | None, status: int, data: bytes, uri: bytes, is_first: bool) -> None:
         """Notes for the watchers of a transaction that a reply goes out, and with its first final one that it ends."""
-        self.note(t, REPLY_OUT, msg, status, data)
+        self.note(t, REPLY_OUT, msg, status, data, uri)
         if status >= 200 and is_first:
-            self.note(t, COMPLETED, msg, status, data)
+            self.note(t, COMPLETED, msg, status, data, uri)
 
-    def note(self, t: Transaction, kind: int, msg: SipMsg | None, status: int, data: bytes) -> None:
+    def note(self, t: Transaction, kind: int, msg: SipMsg | None, status: int, data: bytes, uri: bytes = b"") -> None:
         """Notes something for those who watch the transaction; they are told once the lock is released."""
         if t.script is None or not t.script.watchers:
             return
         if t.events is None:
-            t.events = [(kind, self.store.request(t), msg, status, data)]
+            t.events = [(kind, self.store.request(t), msg, status, data, uri)]
         else:
-            t.events.append((kind, t.events[0][1], msg, status, data))
+            t.events.append((kind, t.events[0][1], msg, status, data, uri))
 
     def keep_to_itself(self, t: Transaction, status: int, data: bytes, now: int, msg: SipMsg | None) -> None:
         """A reply to a request made here, or to a replica: nobody waits for it but whoever made it."""

@@ -84,6 +84,7 @@ class ScriptRecord(Record):
     on_reply: Bytes
     on_branch: Bytes
     avps: Bytes
+    ruri: Bytes  # empty as received
     lumps: Bytes
     reply_headers: Bytes
     attachments: Bytes

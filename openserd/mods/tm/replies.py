@@ -101,7 +101,7 @@ class Replies:
         branch.retransmit_at = 0
         if msg.status >= 300 and t.is_invite and branch.state != fsm.ACCEPTED and branch.sent:
             self.proxy.acknowledge(t, branch, msg)
-        self.proxy.note(t, REPLY_IN, msg, msg.status, b"")
+        self.proxy.note(t, REPLY_IN, msg, msg.status, b"", branch.uri)
 
     def route(self, own: OwnBranch, t: Transaction, msg: SipMsg) -> None:
         """Runs the onreply_route over a reply, then has it count; a provisional one can be dropped there."""

@@ -2,7 +2,6 @@
 
 from openserd.core.message import SipMsg
 from openserd.mods.tm.hand import FailureRun
-from openserd.mods.tm.keys import own_branch
 from openserd.mods.tm.record import BranchRecord
 from openserd.mods.tm.requests import Requests
 from openserd.mods.tm.store import Transaction, TransactionStore
@@ -58,15 +57,6 @@ class Results:
             return t, [store.blobs.get(branch.reply) if branch.reply else b"" for branch in t.branches]
         finally:
             store.unlock(run.hash)
-
-    def uri_answered(self, reply: SipMsg) -> bytes | None:
-        """The request URI of the branch that a reply has come in for; None where that is not known any more."""
-        own = own_branch(reply.via1.branch)
-        found = self.requests.current(reply) if own is not None else None
-        t = self.requests.look(found) if found is not None else None
-        if own is None or t is None or own.number >= len(t.branches):
-            return None
-        return t.branches[own.number].uri
 
 
 def result_of(branch: BranchRecord, datagram: bytes) -> BranchResult:

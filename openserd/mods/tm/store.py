@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from openserd.mods.tm.index import Identities
 
 Outgoing = tuple[int, Address, bytes]  #: listener index, destination, datagram
-#: kind, the request, the reply where there is one, its code, the datagram
-Noted = tuple[int, SipMsg, SipMsg | None, int, bytes]
+#: kind, the request, the reply where there is one, its code, the datagram, the request URI of its branch or b""
+Noted = tuple[int, SipMsg, SipMsg | None, int, bytes, bytes]
 
 LOAD: Final = 2  #: buckets per this many slots
 

@@ -89,6 +89,7 @@ def capture(msg: SipMsg, armed: Armed, listeners: "Sequence[Listener]") -> Scrip
         on_reply=armed.on_reply,
         on_branch=armed.on_branch,
         avps=msg.avps.pack(),
+        ruri=msg.ruri if msg.ruri != msg.original_ruri else b"",
         lumps=pack_lumps(msg, listeners),
         reply_headers=b"".join(msg.reply_headers),
         attachments=pack_attachments(msg.attachments),
@@ -101,6 +102,8 @@ def capture(msg: SipMsg, armed: Armed, listeners: "Sequence[Listener]") -> Scrip
 
 def restore(msg: SipMsg, script: ScriptRecord, listeners: "Sequence[Listener]") -> None:
     """Puts the script's work back onto a request that was made anew from what was received."""
+    if script.ruri:
+        msg.set_ruri(script.ruri)
     msg.local_rport = bool(script.local_rport)
     msg.own_route = script.own_route if script.has_own_route else None
     msg.rr_params = script.rr_params

@@ -126,6 +126,44 @@ def test_an_answered_call_is_recorded_with_the_uri_of_its_branch() -> None:
         assert line.endswith(";uri=sip:carol@192.0.2.21;user=carol")
 
 
+def test_a_failed_call_is_recorded_with_the_uri_of_the_branch_whose_reply_went_on() -> None:
+    params = 'modparam("acc", "log_extra", "uri=$ru;was=$ou") modparam("acc", "failed_transaction_flag", 5)'
+    with load('setflag(1); setflag(5); append_branch("sip:carol@192.0.2.21");', params) as script:
+        call = script.request("INVITE sip:bob@192.0.2.20")
+        line = lines(script.reply(call.forwarded[0], 486), script.reply(call.forwarded[1], 404))[0]
+        assert line.endswith(";code=404;reason=Not Found;uri=sip:carol@192.0.2.21;was=sip:bob@192.0.2.20")
+
+
+@pytest.mark.parametrize("status", [503, 0])
+def test_a_call_that_fails_here_is_recorded_with_the_uri_of_its_branch(status: int) -> None:
+    params = 'modparam("acc", "log_extra", "uri=$ru") modparam("acc", "failed_transaction_flag", 5)'
+    route = 'setflag(1); setflag(5); $ru = "sip:carol@192.0.2.21";'
+    with load(route, params + 'modparam("tm", "fr_timer", 5)') as script:
+        call = script.request("INVITE sip:bob@192.0.2.20")
+        line = lines(script.reply(call.request, status) if status else script.advance(60))[0]
+        assert line.endswith(";uri=sip:carol@192.0.2.21")
+
+
+@pytest.mark.parametrize("made_before", ["", "t_newtran();"])
+def test_a_call_that_the_script_refuses_is_recorded_with_the_uri_that_it_has_given_it(made_before: str) -> None:
+    params = 'modparam("acc", "log_extra", "uri=$ru") modparam("acc", "failed_transaction_flag", 5)'
+    route = f'setflag(1); setflag(5); $ru = "sip:carol@192.0.2.21"; {made_before} t_reply("480", "Gone"); exit;'
+    with load(route, params) as script:
+        assert lines(script.request("INVITE sip:bob@192.0.2.20"))[0].endswith(";uri=sip:carol@192.0.2.21")
+
+
+def test_a_refusal_after_branches_have_failed_is_recorded_with_the_uri_of_the_request() -> None:
+    params = 'modparam("acc", "log_extra", "uri=$ru") modparam("acc", "failed_transaction_flag", 5)'
+    more = 'failure_route[1] { t_reply("480", "Gone"); }'
+    route = (
+        'setflag(1); setflag(5); $ru = "sip:carol@192.0.2.21"; append_branch("sip:dave@192.0.2.22"); t_on_failure("1");'
+    )
+    with load(route, params, more) as script:
+        call = script.request("INVITE sip:bob@192.0.2.20")
+        result = [script.reply(sent, 486 - number) for number, sent in enumerate(call.forwarded)]
+        assert lines(*result)[0].endswith(";code=480;reason=Gone;uri=sip:carol@192.0.2.21")
+
+
 def test_both_flags_record_an_answered_call_once_and_a_failed_one_as_missed() -> None:
     with load("setflag(1); setflag(2);") as script:
         call = script.request("INVITE sip:bob@192.0.2.20")
