@@ -1,7 +1,8 @@
-"""From a host name to an address: literals, the hosts file, then one bounded question to the resolver.
+"""From a host name to its addresses: literals, the hosts file, then one bounded question to the resolver.
 
-An answer is kept for a minute, a failure for ten seconds, per process.  Services, priorities and fail-over (RFC 3263)
-are not looked at: a name without a port means its address and the default port.
+An answer is kept for a minute, a failure for ten seconds, per process.  Services and priorities (RFC 3263) are not
+looked at: a name without a port means its addresses and the default port.  What several addresses are for is
+`forward.py`'s.
 
 A question blocks its worker, so names in hostile messages must not keep a worker waiting: after a slow answer, or
 none, nothing is asked for three times as long as it took.  Meanwhile unknown names have no address and known ones keep
@@ -48,24 +49,29 @@ class Resolver:
 
     def __init__(self, hosts_file: Path = HOSTS_FILE) -> None:
         self.hosts_file = hosts_file
-        self.hosts: dict[str, str] | None = None
-        self.known: dict[bytes, tuple[float, str | None]] = {}  #: name -> (good until, address), oldest first
+        self.hosts: dict[str, tuple[str, ...]] | None = None
+        self.known: dict[bytes, tuple[float, tuple[str, ...]]] = {}  #: name -> (good until, addresses), oldest first
         self.asks_again_at = 0.0
 
     def address(self, host: bytes) -> str | None:
-        """The address of `host` (a literal, with brackets when IPv6, or a name), None where there is none."""
+        """The first address of `host`, None where there is none."""
+        found = self.addresses(host)
+        return found[0] if found else None
+
+    def addresses(self, host: bytes) -> tuple[str, ...]:
+        """The addresses of `host` (a literal, with brackets when IPv6, or a name) in the order in which to try them."""
         written = literal(host)
         if written is not None:
-            return written
+            return (written,)
         found = self.known.get(host)
         now = time.monotonic()
         if found is not None and found[0] >= now:
             return found[1]
         name = host.decode("latin-1").lower().rstrip(".")
         answer = self.of_hosts_file(name)
-        if answer is None:
+        if not answer:
             if host.startswith(b"[") or now < self.asks_again_at:
-                return found[1] if found is not None else None
+                return found[1] if found is not None else ()
             answer = self.ask(name)
             end = time.monotonic()
             if end - now > SLOW_SECONDS:
@@ -73,46 +79,48 @@ class Resolver:
         self.keep(host, answer, now + (ANSWER_SECONDS if answer else FAILURE_SECONDS))
         return answer
 
-    def keep(self, host: bytes, answer: str | None, until: float) -> None:
+    def keep(self, host: bytes, answer: tuple[str, ...], until: float) -> None:
         """Remembers an answer, in the place of the oldest one when there are very many."""
         self.known.pop(host, None)
         if len(self.known) >= MOST_NAMES:
             del self.known[next(iter(self.known))]
         self.known[host] = (until, answer)
 
-    def of_hosts_file(self, name: str) -> str | None:
-        """The address that the hosts file gives `name`."""
+    def of_hosts_file(self, name: str) -> tuple[str, ...]:
+        """The addresses that the hosts file gives `name`."""
         if self.hosts is None:
             self.hosts = read_hosts(self.hosts_file)
-        return self.hosts.get(name)
+        return self.hosts.get(name, ())
 
     @staticmethod
-    def ask(name: str) -> str | None:
-        """What the resolver says: A, then AAAA; blocks for LOOKUP_SECONDS at most."""
+    def ask(name: str) -> tuple[str, ...]:
+        """What the resolver says: A, else AAAA; blocks for LOOKUP_SECONDS at most."""
         deadline = time.monotonic() + LOOKUP_SECONDS
         for kind in ("A", "AAAA"):
             lifetime = deadline - time.monotonic()
             if lifetime <= 0:
                 break
             try:
-                for record in dns.resolver.resolve(name, kind, lifetime=lifetime):
-                    return str(record)
+                found = tuple(str(record) for record in dns.resolver.resolve(name, kind, lifetime=lifetime))
             except (dns.exception.DNSException, OSError, UnicodeError):
                 continue
-        return None
+            if found:
+                return found
+        return ()
 
 
-def read_hosts(path: Path) -> dict[str, str]:
-    """Names of a hosts file, in lower case, to their first address; IPv4 before IPv6."""
-    names: dict[str, str] = {}
+def read_hosts(path: Path) -> dict[str, tuple[str, ...]]:
+    """Names of a hosts file, in lower case, to their addresses; IPv4 before IPv6."""
+    names: dict[str, list[str]] = {}
     try:
         lines = path.read_text("latin-1").splitlines()
     except OSError:
-        return names
+        return {}
     for line in lines:
         address, *aliases = line.partition("#")[0].split() or [""]
         for alias in aliases:
-            known = names.get(alias.lower())
-            if known is None or (":" in known and ":" not in address):
-                names[alias.lower()] = address
-    return names
+            names.setdefault(alias.lower(), []).append(address)
+    return {
+        name: tuple(sorted(dict.fromkeys(addresses), key=lambda address: ":" in address))
+        for name, addresses in names.items()
+    }

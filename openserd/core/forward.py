@@ -26,13 +26,18 @@ SEND_FAILED: Final = 477
 
 
 class NextHop:
-    """Where a copy of a request is sent: address, and the listener it leaves by."""
+    """Where a copy of a request is sent: address, and the listener it leaves by.
 
-    __slots__ = ("address", "listener")
+    `others` are to be tried one after the other where this one fails (RFC 3263 section 4.3): what a name stands for
+    beside its first address, in its order, each with its own port and listener.
+    """
+
+    __slots__ = ("address", "listener", "others")
 
     def __init__(self, address: Address, listener: Listener) -> None:
         self.address = address
         self.listener = listener
+        self.others: list[NextHop] = []
 
 
 class Target(NamedTuple):
@@ -70,10 +75,9 @@ def next_hop(core: "Core", uri: bytes, forced: Listener | None, arrived: Listene
         if error.code == BAD_URI:
             core.stats.bad_URIs_rcvd.bump()
         raise
-    address = target.address or core.resolver.address(target.host)
-    if address is None:
-        raise SipError("Unresolvable destination", 0, UNRESOLVABLE)
-    return leave_by(core, target.proto, (address, target.port), forced, arrived)
+    if target.address is not None:
+        return leave_by(core, target.proto, (target.address, target.port), forced, arrived)
+    return first_hop(core, target.proto, core.resolver.addresses(target.host), target.port, forced, arrived)
 
 
 def hop_to(
@@ -87,13 +91,55 @@ def hop_to(
     """The hop to a given host, an address or a name, and port. Raises SipError 476 or 477, or 473 where a destination
     blacklist of `msg` blocks it."""
     host, port = destination
-    address = host if ":" in host else core.resolver.address(host.encode())
-    if address is None:
+    addresses = (host,) if ":" in host else core.resolver.addresses(host.encode())
+    hop = first_hop(core, proto, addresses, port, forced, arrived)
+    return hop if core.blacklists is None or msg is None else allowed_hop(core, msg, msg.ruri, hop)
+
+
+def first_hop(
+    core: "Core", proto: str, addresses: tuple[str, ...], port: int, forced: Listener | None, arrived: Listener | None
+) -> NextHop:
+    """The hop to the first of some addresses that a listener can reach, with the others behind it.
+
+    Raises SipError 476 where there is no address, 477 where none can be reached.
+    """
+    if not addresses:
         raise SipError("Unresolvable destination", 0, UNRESOLVABLE)
-    hop = leave_by(core, proto, (address, port), forced, arrived)
-    if core.blacklists is not None and msg is not None:
-        core.blacklists.check(msg, msg.ruri, proto, hop.address)
-    return hop
+    if len(addresses) == 1:
+        return leave_by(core, proto, (addresses[0], port), forced, arrived)
+    hops: list[NextHop] = []
+    failure: SipError | None = None
+    for address in addresses:
+        try:
+            hops.append(leave_by(core, proto, (address, port), forced, arrived))
+        except SipError as error:
+            failure = error
+    return in_order(core, hops, failure)
+
+
+def in_order(core: "Core", hops: list[NextHop], failure: SipError | None) -> NextHop:
+    """The first hop with the others behind it, unless `disable_dns_failover`. Raises `failure` where there is none."""
+    if not hops:
+        assert failure is not None, "no hop, and nothing has failed"
+        raise failure
+    hops[0].others = [] if core.params.disable_dns_failover else hops[1:]
+    return hops[0]
+
+
+def allowed_hop(core: "Core", msg: SipMsg, uri: bytes, hop: NextHop) -> NextHop:
+    """The first of a hop and those behind it that no destination blacklist of `msg` blocks, with the others that none
+    does. Raises SipError 473 where all are blocked."""
+    assert core.blacklists is not None, "no lists"
+    allowed: list[NextHop] = []
+    failure: SipError | None = None
+    for one in (hop, *hop.others):
+        try:
+            core.blacklists.check(msg, uri, one.listener.proto, one.address)
+        except SipError as error:
+            failure = error
+        else:
+            allowed.append(one)
+    return in_order(core, allowed, failure)
 
 
 def leave_by(core: "Core", proto: str, address: Address, forced: Listener | None, arrived: Listener | None) -> NextHop:
@@ -115,9 +161,7 @@ def transport_of(uri: Uri) -> str:
 def branch_hop(core: "Core", branch: Branch, msg: SipMsg) -> NextHop:
     """The next hop of one branch of `msg`. Raises SipError; 473 where a destination blacklist blocks it."""
     hop = next_hop(core, branch.dst_uri or branch.uri, branch.listener, msg.listener)
-    if core.blacklists is not None:
-        core.blacklists.check(msg, branch.uri, hop.listener.proto, hop.address)
-    return hop
+    return hop if core.blacklists is None else allowed_hop(core, msg, branch.uri, hop)
 
 
 def build_request(msg: SipMsg, branch: Branch, via_branch: bytes, listener: Listener) -> bytes:
@@ -156,7 +200,8 @@ def stateless_branch(msg: SipMsg) -> bytes:
 def forward(core: "Core", msg: SipMsg, destination: Address | None = None, proto: str = "udp") -> bool:
     """Relays the request without state, to its destination URI or request URI, or to a given address.
 
-    False, with the error on the message, where it cannot be sent (OpenSER: forward()).
+    False, with the error on the message, where it can be sent to none of the addresses that the destination has
+    (OpenSER: forward()).
     """
     branch = ruri_branch(msg)
     try:
@@ -167,9 +212,10 @@ def forward(core: "Core", msg: SipMsg, destination: Address | None = None, proto
     except SipError as error:
         msg.error = error
         return False
-    data = build_request(msg, branch, stateless_branch(msg), hop.listener)
-    if not hop.listener.send(data, hop.address):
-        msg.error = SipError("Send failed", 0, SEND_FAILED)
-        return False
-    core.stats.fwd_requests.bump()
-    return True
+    via_branch = stateless_branch(msg)
+    for one in (hop, *hop.others):
+        if one.listener.send(build_request(msg, branch, via_branch, one.listener), one.address):
+            core.stats.fwd_requests.bump()
+            return True
+    msg.error = SipError("Send failed", 0, SEND_FAILED)
+    return False

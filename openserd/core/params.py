@@ -300,7 +300,7 @@ class GlobalParams:
     dns_retr_no: int = later(number, NO_LIMIT, "repetitions of a query; -1 the resolver's")
     dns_servers_no: int = later(number, NO_LIMIT, "name servers used; -1 the resolver's")
     dns_use_search_list: int = later(number, NO_LIMIT, "use the search list; -1 as the resolver does")
-    disable_dns_failover: bool = later(truth, False, "no further destinations of RFC 3263 after a failure", quiet=True)
+    disable_dns_failover: bool = setting(truth, False, "no further addresses of a name after a failure (RFC 3263)")
     disable_dns_blacklist: bool = later(truth, False, "no automatic list of failed destinations", quiet=True)
 
     # TCP

@@ -65,9 +65,9 @@ def know_myself(core: Core) -> None:
         core.myself.add(alias.host.encode(), alias.port)
     if params.auto_aliases:
         hosts = read_hosts(HOSTS_FILE)
-        for name, address in hosts.items():
+        for name, addresses in hosts.items():
             for listener in core.listening.all:
-                if listener.host == address:
+                if listener.host in addresses:
                     core.myself.add(name.encode(), listener.port)
 
 

@@ -31,15 +31,16 @@ class Setup:
 
 
 class NoNetwork(Resolver):
-    """Knows the names that a test has given it."""
+    """Knows the names that a test has given it; several addresses of one have blanks between them."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         super().__init__()
         self.names = names
 
-    def address(self, host: bytes) -> str | None:
-        """The address of `host`; no name but the test's own has one."""
-        return literal(host) or self.names.get(shown(host).lower().rstrip("."))
+    def addresses(self, host: bytes) -> tuple[str, ...]:
+        """The addresses of `host`; no name but the test's own has one."""
+        written = literal(host)
+        return (written,) if written else tuple(self.names.get(shown(host).lower().rstrip("."), "").split())
 
 
 def start_server(core: Core, text: str, file: str, setup: Setup, wire: Wire) -> list[str]:

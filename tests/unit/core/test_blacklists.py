@@ -112,3 +112,15 @@ def test_management_lists_them() -> None:
         [("IP", "192.0.2.200"), ("Mask", "255.255.255.255"), ("Proto", 2), ("Port", 5060), ("Match", "a*")],
         [("IP", "10.0.0.0"), ("Mask", "255.0.0.0"), ("Proto", 0), ("Port", 0)],
     ]
+
+
+@pytest.mark.parametrize(
+    ("network", "gone_to"), [("192.0.2.50/32", ["192.0.2.51"]), ("192.0.2.51/32", ["192.0.2.50"]), ("192.0.2.0/24", [])]
+)
+def test_of_several_addresses_the_first_that_is_allowed_is_taken(network: str, gone_to: list[str]) -> None:
+    text = f"""dst_blacklist = x:{{ (any, {network}, 0, "") }}
+        route {{ use_blacklist("x"); t_relay(); }}"""
+    with Script.text(text, ["sl", "tm"], hosts={"gw.example.com": "192.0.2.50 192.0.2.51"}) as script:
+        result = script.request("OPTIONS sip:gw.example.com")
+        assert [sent.destination[0] for sent in result.forwarded] == gone_to
+        assert [reply.status for reply in result.replies] == ([] if gone_to else [473])

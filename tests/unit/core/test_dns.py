@@ -19,7 +19,7 @@ class Zone:
     def __init__(self) -> None:
         self.now = 1000.0
         self.seconds = 0.01
-        self.records: dict[tuple[str, str], str] = {}
+        self.records: dict[tuple[str, str], str] = {}  #: several addresses with blanks between
         self.asked: list[tuple[str, str]] = []
 
     def resolve(self, name: str, kind: str, lifetime: float) -> list[str]:
@@ -29,7 +29,7 @@ class Zone:
             raise dns.exception.Timeout
         if (name, kind) not in self.records:
             raise dns.resolver.NXDOMAIN
-        return [self.records[name, kind]]
+        return self.records[name, kind].split()
 
 
 @pytest.fixture
@@ -86,6 +86,15 @@ def test_an_ipv4_address_is_asked_for_first_then_an_ipv6_address(zone: Zone, res
     zone.records = {("four", "A"): "192.0.2.4", ("six", "AAAA"): "2001:db8::6"}
     assert (resolver.address(b"four"), resolver.address(b"six")) == ("192.0.2.4", "2001:db8::6")
     assert zone.asked == [("four", "A"), ("six", "A"), ("six", "AAAA")]
+
+
+def test_all_addresses_of_a_name_are_told_in_the_order_of_the_answer(zone: Zone, resolver: Resolver) -> None:
+    zone.records = {("host", "A"): "192.0.2.5 192.0.2.4", ("host", "AAAA"): "2001:db8::6"}
+    assert resolver.addresses(b"host") == resolver.addresses(b"host") == ("192.0.2.5", "192.0.2.4")
+    assert resolver.address(b"host") == "192.0.2.5"
+    assert zone.asked == [("host", "A")]
+    assert resolver.addresses(b"[2001:DB8::1]") == ("2001:db8::1",)
+    assert resolver.addresses(b"nobody") == ()
 
 
 def test_an_answer_is_kept_for_a_minute(zone: Zone, resolver: Resolver) -> None:
@@ -193,7 +202,11 @@ def test_a_hosts_file_is_read_with_comments_several_names_and_ipv4_before_ipv6(t
         b"# comment\n::1 localhost ip6-localhost\n127.0.0.1 localhost # again\n"
         b"127.0.0.2 LocalHost\n\n192.0.2.1\nx\xe9 y\n"
     )
-    assert read_hosts(path) == {"localhost": "127.0.0.1", "ip6-localhost": "::1", "y": "x\xe9"}
+    assert read_hosts(path) == {
+        "localhost": ("127.0.0.1", "127.0.0.2", "::1"),
+        "ip6-localhost": ("::1",),
+        "y": ("x\xe9",),
+    }
 
 
 def test_without_a_hosts_file_no_name_is_in_it(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from openserd.core.forward import build_request, forward, hop_to, next_hop, stat
 from openserd.core.message import SipMsg
 from openserd.core.transport import Listener
 from openserd.errors import SipError
+from openserd.testing import Script
 from tests.support.recording import CALLER, RecordingListener, forwarded, lines_of, make_core, request
 
 UDP = RecordingListener("udp", "198.51.100.1", 5060)
@@ -22,7 +23,10 @@ def core() -> Core:
         listener.sent.clear()
         listener.broken = False
     core = make_core(UDP, OTHER, SIX)
-    core.resolver.hosts = {"gw.example.com": "192.0.2.44"}
+    core.resolver.hosts = {
+        "gw.example.com": ("192.0.2.44",),
+        "both.example.com": ("192.0.2.44", "192.0.2.45", "2001:db8::9"),
+    }
     core.resolver.asks_again_at = float("inf")
     return core
 
@@ -77,6 +81,57 @@ def test_a_given_destination_may_be_an_address_or_a_name(core: Core) -> None:
     with pytest.raises(SipError) as refused:
         hop_to(core, "udp", ("no-such-host.example", 5060), None, None)
     assert refused.value.code == 476
+
+
+def test_a_name_with_several_addresses_has_the_others_behind_the_first(core: Core) -> None:
+    for hop in (
+        next_hop(core, b"sip:both.example.com:5070", None, OTHER),
+        hop_to(core, "udp", ("both.example.com", 5070), None, OTHER),
+    ):
+        assert [(one.address, one.listener) for one in (hop, *hop.others)] == [
+            (("192.0.2.44", 5070), OTHER),
+            (("192.0.2.45", 5070), OTHER),
+            (("2001:db8::9", 5070), SIX),
+        ]
+
+
+def test_addresses_that_no_listener_reaches_are_left_out(core: Core) -> None:
+    core.listeners.remove(SIX)
+    hop = next_hop(core, b"sip:both.example.com", None, None)
+    assert [one.address[0] for one in (hop, *hop.others)] == ["192.0.2.44", "192.0.2.45"]
+    core.listeners.clear()
+    core.listeners.append(SIX)
+    assert next_hop(core, b"sip:both.example.com", None, None).address[0] == "2001:db8::9"
+    core.listeners.clear()
+    with pytest.raises(SipError) as refused:
+        next_hop(core, b"sip:both.example.com", None, None)
+    assert refused.value.code == 477
+
+
+def test_disable_dns_failover_leaves_the_first_address(core: Core) -> None:
+    core.params.disable_dns_failover = True
+    hop = next_hop(core, b"sip:both.example.com", None, None)
+    assert (hop.address[0], hop.others) == ("192.0.2.44", [])
+
+
+def test_a_stateless_request_goes_to_the_next_address_where_it_cannot_be_sent(core: Core) -> None:
+    msg = SipMsg(request().buf, CALLER, UDP)
+    msg.set_ruri(b"sip:bob@both.example.com")
+    UDP.broken = True
+    assert forward(core, msg)
+    assert [where for _, where in SIX.sent] == [("2001:db8::9", 5060)]
+    assert lines_of(SIX.sent[0][0], "Via")[0].startswith("SIP/2.0/UDP [2001:db8::1];")
+    SIX.broken = True
+    assert not forward(core, msg)
+    assert msg.error is not None and msg.error.code == 477
+
+
+@pytest.mark.parametrize(("off", "gone_to"), [("no", ["192.0.2.51"]), ("yes", [])])
+def test_disable_dns_failover_is_for_forward_too(off: str, gone_to: list[str]) -> None:
+    text = f"disable_dns_failover={off} route {{ forward(); }}"
+    with Script.text(text, hosts={"gw.example.com": "192.0.2.50 192.0.2.51"}) as script:
+        script.unreachable.add("192.0.2.50:5060")
+        assert [sent.destination[0] for sent in script.request("OPTIONS sip:gw.example.com").forwarded] == gone_to
 
 
 def test_a_request_leaves_with_a_new_line_our_via_on_top_and_the_rest_as_received() -> None:

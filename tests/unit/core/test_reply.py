@@ -28,7 +28,7 @@ def listener() -> RecordingListener:
 @pytest.fixture
 def core(listener: RecordingListener) -> Core:
     core = make_core(listener, RecordingListener("udp", "2001:db8::1", 5060))
-    core.resolver.hosts = {"pc33.example.com": "192.0.2.33"}
+    core.resolver.hosts = {"pc33.example.com": ("192.0.2.33",)}
     core.resolver.asks_again_at = float("inf")
     return core
 

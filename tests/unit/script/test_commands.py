@@ -373,7 +373,7 @@ def test_forward_and_send_to_a_fixed_address(
 
 @pytest.mark.parametrize("name", ["forward", "send"])
 def test_what_cannot_be_sent_returns_minus_one(server: Server, name: str) -> None:
-    server.core.resolver = SimpleNamespace(address=lambda host: None)  # type: ignore[assignment]
+    server.core.resolver = SimpleNamespace(address=lambda host: None, addresses=lambda host: ())  # type: ignore[assignment]
     assert server.call(message(INVITE, server.udp), name, "unknown.invalid") == -1
     server = Server()
     server.udp.refuses = True
