@@ -27,6 +27,7 @@ LOOKUP_SECONDS: Final = 2.0
 SLOW_SECONDS: Final = 0.1  #: an answer that takes longer is followed by a pause
 PAUSE_FACTOR: Final = 3.0
 MOST_NAMES: Final = 4096
+MOST_ADDRESSES: Final = 12  #: of one name
 HOSTS_FILE: Final = Path("/etc/hosts")
 
 _IPV4: Final = re.compile(rb"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!\Z)|\Z)){4}\Z")
@@ -76,6 +77,7 @@ class Resolver:
             end = time.monotonic()
             if end - now > SLOW_SECONDS:
                 self.asks_again_at = end + PAUSE_FACTOR * (end - now)
+        answer = answer[:MOST_ADDRESSES]
         self.keep(host, answer, now + (ANSWER_SECONDS if answer else FAILURE_SECONDS))
         return answer
 

@@ -10,6 +10,7 @@ proxy.py       what the replies of all branches come to
 requests.py    requests, CANCEL and ACK
 forwarding.py  branches and their next hops, branch routes
 forking.py     loops and Max-Breadth
+failover.py    the next address of a destination
 index.py       transactions by what identifies a request end to end
 replies.py     replies, onreply routes
 timers.py      what happens when a timer runs out

@@ -9,12 +9,13 @@ from openserd.mods.tm.travel import unpack_pairs
 
 
 class Aftermath:
-    """Does what a step has left to do; `run_failure` and `acknowledge` are set once their owners exist."""
+    """Does what a step has left to do; `run_failure`, `unsendable`, `acknowledge` are set once their owners exist."""
 
     def __init__(self, store: TransactionStore, watchers: Watchers) -> None:
         self.listeners = store.core.listeners
         self.watchers = watchers
         self.run_failure: Callable[[Transaction], None] = lambda t: None
+        self.unsendable: Callable[[Transaction, list[int]], None] = lambda t, numbers: None
         self.acknowledge: Callable[[SipMsg, SipMsg], None] = lambda request, reply: None
 
     def __call__(self, t: Transaction) -> list[int]:
@@ -25,14 +26,18 @@ class Aftermath:
             for index, (listener, address, data) in enumerate(t.outgoing)
             if not listeners[listener].send(data, address)
         ]
-        if t.events is not None or t.failed >= 0:
-            self.follow(t)
+        if t.events is not None or t.failed >= 0 or t.attempts is not None:
+            self.follow(t, refused)
         return refused
 
-    def follow(self, t: Transaction) -> None:
-        """Watchers and failure route."""
+    def follow(self, t: Transaction, refused: list[int]) -> None:
+        """Watchers, next addresses that the system refuses to send to, and failure route."""
         if t.events is not None:
             self.tell(t)
+        if t.attempts is not None:
+            numbers = [number for index, number in t.attempts if index in refused]
+            if numbers:
+                self.unsendable(t, numbers)
         if t.failed >= 0:
             self.run_failure(t)
 

@@ -12,7 +12,6 @@ from typing import Final
 from openserd.core import routes
 from openserd.core.destinations import Branch, ruri_branch
 from openserd.core.error_reply import error_reply
-from openserd.core.forward import SEND_FAILED as UNSENDABLE
 from openserd.core.forward import NextHop, branch_hop, build_request, forward, hop_to
 from openserd.core.lumps import Lump
 from openserd.core.message import SipMsg
@@ -20,14 +19,13 @@ from openserd.core.module import BRANCH
 from openserd.core.reply import build_reply
 from openserd.core.transport import Address
 from openserd.errors import SipError
-from openserd.mods.tm import fsm
+from openserd.mods.tm.failover import Attempt, pack_attempts
 from openserd.mods.tm.forking import Forks, loop_digest
 from openserd.mods.tm.hand import FailureRun, InHand, in_hand
 from openserd.mods.tm.hooks import ACK_IN, FORWARDED, Event
 from openserd.mods.tm.index import identity
 from openserd.mods.tm.keys import make_branch, request_digest
-from openserd.mods.tm.proxy import SEND_FAILED
-from openserd.mods.tm.record import CANCELLED, DECLINED, LOCAL, BranchRecord
+from openserd.mods.tm.record import CANCELLED, DECLINED, LOCAL, MAX_TRANSACTION_BRANCHES, BranchRecord
 from openserd.mods.tm.requests import Requests
 from openserd.mods.tm.store import Transaction
 from openserd.mods.tm.travel import Armed, unpack_pairs
@@ -36,7 +34,7 @@ log = logging.getLogger("openserd")
 
 NO_100: Final = 1
 NO_ERROR_REPLY: Final = 2
-MAX_TRANSACTION_BRANCHES: Final = 256  #: of all rounds: what the number in a Via branch has room for
+NO_FAILOVER: Final = 4
 
 Destination = tuple[str, Address]
 Hop = tuple[Branch, NextHop, list[Lump] | None]  #: a branch, where it goes, its own edits after a branch route
@@ -71,7 +69,7 @@ class Forwarding:
         try:
             if msg.extension is not None and self.needs_record(msg.extension):
                 return self.relay_known(msg, flags, destination)
-            hops = self.hops(msg, [ruri_branch(msg), *msg.branches], destination)
+            hops = limited(self.hops(msg, [ruri_branch(msg), *msg.branches], destination), flags)
             return 1 if self.relay_new(msg, hops, bool(flags & NO_100)) else 0
         except SipError as error:
             return self.refuse(msg, error, flags)
@@ -97,7 +95,7 @@ class Forwarding:
         branches = [ruri_branch(msg), *msg.branches] if found.n_branches == 0 else msg.branches
         if not branches:
             return -1
-        hops = self.routed_hops(msg, branches, destination)
+        hops = limited(self.routed_hops(msg, branches, destination), flags)
         return 1 if self.relay_more(msg, found, hops, bool(flags & NO_100)) else -1
 
     def prepare(self, t: Transaction, msg: SipMsg, no_100: bool, now: int) -> None:
@@ -111,7 +109,7 @@ class Forwarding:
         if not msg.branches:
             return -1
         try:
-            hops = self.routed_hops(msg, msg.branches, destination)
+            hops = limited(self.routed_hops(msg, msg.branches, destination), flags)
         except SipError as error:
             msg.error = error
             return -abs(error.code)
@@ -123,7 +121,7 @@ class Forwarding:
         False where it cannot be sent; a retransmission is not sent again.
         """
         try:
-            hops = self.hops(msg, [Branch(msg.ruri, dst_uri=uri)], None)
+            hops = limited(self.hops(msg, [Branch(msg.ruri, dst_uri=uri)], None), flags)
         except SipError as error:
             msg.error = error
             return False
@@ -268,10 +266,7 @@ class Forwarding:
         digest = b"" if self.syn_branch and len(hops) == 1 else self.digest(msg, len(hops))
         for branch, hop, lumps in hops:
             via_branch = make_branch(t.slot, label, len(t.branches), digest)
-            if lumps is None:
-                data = build_request(msg, branch, via_branch, hop.listener)
-            else:
-                data = self.build_edited(msg, branch, via_branch, hop, lumps)
+            data = build(msg, branch, via_branch, hop, lumps)
             host, port = hop.address
             record = BranchRecord(
                 state=0,
@@ -289,6 +284,7 @@ class Forwarding:
                 cancel=0,
                 reply=0,
                 ack=0,
+                others=self.put_others(msg, branch, via_branch, hop, lumps) if hop.others else 0,
                 host=host.encode(),
                 uri=branch.uri,
             )
@@ -303,14 +299,16 @@ class Forwarding:
             return loop_digest(msg)
         return b"" if self.syn_branch else request_digest(msg)
 
-    @staticmethod
-    def build_edited(msg: SipMsg, branch: Branch, via_branch: bytes, hop: NextHop, lumps: list[Lump]) -> bytes:
-        """The request of a branch that has edits of its own."""
-        kept, msg.lumps = msg.lumps, lumps
-        try:
-            return build_request(msg, branch, via_branch, hop.listener)
-        finally:
-            msg.lumps = kept
+    def put_others(self, msg: SipMsg, branch: Branch, via_branch: bytes, hop: NextHop, lumps: list[Lump] | None) -> int:
+        """A blob with the further addresses of a branch, for `failover.py`."""
+        attempts: list[Attempt] = []
+        before = hop
+        for other in hop.others:
+            is_same = other.listener is before.listener
+            request = b"" if is_same else build(msg, branch, via_branch, other, lumps)
+            attempts.append(Attempt(other.listener.index, other.address, request))
+            before = other
+        return self.store.blobs.put(pack_attempts(attempts))
 
     def relay_new(self, msg: SipMsg, hops: list[Hop], no_100: bool) -> bool:
         """Forwards a request in a new transaction; False where it was a retransmission."""
@@ -386,26 +384,33 @@ class Forwarding:
         return build_reply(self.core, msg, 100, b"Giving a try")
 
     def send_first(self, t: Transaction, first_branch: int) -> None:
-        """Sends what a step has made, new branches last; one that the system refuses to send ends with 503.
-
-        Where that is so with all of them, and there is no failure route to look at it, the caller is told 477.
-        """
+        """Sends what a step has made, new branches last, and ends those that the system refuses to send."""
         refused = self.requests.aftermath(t)
         if not refused:
             return
         offset = len(t.outgoing) - len(t.branches)
         failed = [index - offset for index in refused if index - offset >= first_branch]
+        if failed:
+            self.requests.unsendable(t, failed)
 
-        def step(t: Transaction, now: int) -> None:
-            none_left = len(failed) == len(t.branches) - first_branch
-            is_told = t.script is not None and bool(t.script.on_failure or t.script.watchers)
-            status = UNSENDABLE if none_left and not is_told else SEND_FAILED
-            for index in failed:
-                branch = t.branches[index]
-                self.driver.client_step(t, branch, fsm.TIMER_B, now)
-                self.proxy.end_branch(t, branch, status, now)
 
-        self.requests.change(InHand(t.slot, t.generation, t.hash), step)
+def limited(hops: list[Hop], flags: int) -> list[Hop]:
+    """Next hops, with flag 4 of t_relay without further addresses."""
+    if flags & NO_FAILOVER:
+        for _, hop, _ in hops:
+            hop.others = []
+    return hops
+
+
+def build(msg: SipMsg, branch: Branch, via_branch: bytes, hop: NextHop, lumps: list[Lump] | None) -> bytes:
+    """The request of a branch, with its own edits where it has some."""
+    if lumps is None:
+        return build_request(msg, branch, via_branch, hop.listener)
+    kept, msg.lumps = msg.lumps, lumps
+    try:
+        return build_request(msg, branch, via_branch, hop.listener)
+    finally:
+        msg.lumps = kept
 
 
 def become(msg: SipMsg, branch: Branch) -> None:

@@ -60,6 +60,15 @@ def make_branch(slot: int, label: int, number: int, digest: bytes = b"") -> byte
     return b"%b%x.%08x%b.%x" % (MAGIC_COOKIE, slot, label, digest, number)
 
 
+def renumbered(request: bytes, number: int) -> bytes:
+    """The request that another branch `number` of its transaction sends: its top Via, the line behind the first, says
+    so."""
+    start = request.index(b"\r\n") + 2
+    match = _OWN_BRANCH.search(request, start, request.index(b"\r\n", start))
+    assert match is not None, "a request that was not sent by this server"
+    return b"%b%x%b" % (request[: match.start(4)], number, request[match.end(4) :])
+
+
 def request_digest(msg: SipMsg) -> bytes:
     """32 hex digits over what identifies a request (OpenSER: the branch with syn_branch=0)."""
     via = msg.via1

@@ -18,6 +18,7 @@ from openserd.core.context import SERVER_NAME
 from openserd.core.forward import NextHop, next_hop
 from openserd.core.message import SipMsg
 from openserd.core.transport import Listener
+from openserd.mods.tm.failover import Attempt, pack_attempts
 from openserd.mods.tm.forwarding import Forwarding
 from openserd.mods.tm.hand import InHand
 from openserd.mods.tm.keys import make_branch
@@ -136,6 +137,7 @@ class LocalRequests:
             cancel=0,
             reply=0,
             ack=0,
+            others=self.put_others(hop),
             host=host.encode(),
             uri=request.ruri,
         )
@@ -143,6 +145,12 @@ class LocalRequests:
         self.requests.driver.start_client(t, record, now)
         t.outgoing.append((record.listener, hop.address, sent))
         self.requests.stats.uac_transactions.bump()
+
+    def put_others(self, hop: NextHop) -> int:
+        """A blob with the further addresses of a request, those that are reached by the same listener; 0 for none."""
+        others = [other for other in hop.others if other.listener is hop.listener]
+        attempts = [Attempt(other.listener.index, other.address, b"") for other in others]
+        return self.store.blobs.put(pack_attempts(attempts)) if attempts else 0
 
     # -- afterwards -----------------------------------------------------------------------------------------
 

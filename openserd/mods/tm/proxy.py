@@ -11,11 +11,13 @@ Everything here works on a transaction in hand, under its lock; nothing is sent.
 
 from typing import TYPE_CHECKING, Final
 
+from openserd.core.forward import SEND_FAILED as UNSENDABLE
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_forwarded_reply, build_reply
 from openserd.mods.tm import fsm
 from openserd.mods.tm.choice import CHALLENGES, UNAVAILABLE, Preference, with_challenges
 from openserd.mods.tm.claimant import Claimant, lives
+from openserd.mods.tm.failover import Failover
 from openserd.mods.tm.hooks import ACK_DUE, ANSWERED, COMPLETED, REPLY_OUT
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.record import (
@@ -29,6 +31,7 @@ from openserd.mods.tm.record import (
     LOCAL,
     LOCAL_REPLY,
     LOCAL_STATUS,
+    SUPERSEDED,
     BranchRecord,
 )
 from openserd.mods.tm.statistics import TmStats
@@ -57,6 +60,7 @@ class Proxy:
         self.noisy = True  #: a call that rings for too long is cancelled and answered 408
         self.restart_fr = True  #: each provisional reply gives a call fr_inv_timer anew
         self.late_408 = False  #: a request other than INVITE that nobody answers is answered 408 (RFC 4320 forbids it)
+        self.failover = Failover(store, driver, stats)
         self.claimant = Claimant()
         self.preference = Preference()
         self.ends_with_6xx = True  #: a 6xx cancels the other branches, and no new ones are made
@@ -86,6 +90,8 @@ class Proxy:
             self.success(t, branch, msg, now)
         elif not branch.is_final:
             branch.status = status
+            if status == UNAVAILABLE and branch.others and self.failover.try_next(t, branch, now):
+                return
             branch.reply = self.store.put(t, branch.reply, build_forwarded_reply(msg))
             if status >= 600 and self.ends_with_6xx:
                 self.decline(t, branch, now)
@@ -112,11 +118,26 @@ class Proxy:
         return script is None or not (script.on_failure or script.watchers or script.fr_inv)
 
     def end_branch(self, t: Transaction, branch: BranchRecord, status: int, now: int) -> None:
-        """Gives a branch a final status made here."""
+        """Gives a branch a final status made here; one that was never answered may have another address to try."""
         if not branch.is_final:
             branch.status = status
             branch.flags |= LOCAL_STATUS
+            if branch.others and not branch.flags & GOT_REPLY and self.failover.try_next(t, branch, now):
+                return
         self.finish(t, now)
+
+    def unsendable(self, t: Transaction, numbers: list[int], now: int) -> None:
+        """The system refused to send on these branches: 503.
+
+        Where that is so with all of a round, and there is no failure route to look at it, the caller is told 477.
+        """
+        is_told = t.script is not None and bool(t.script.on_failure or t.script.watchers)
+        is_all = all(any(branch is t.branches[number] for number in numbers) for branch in self.latest(t))
+        status = UNSENDABLE if is_all and not is_told else SEND_FAILED
+        for number in numbers:
+            branch = t.branches[number]
+            self.driver.client_step(t, branch, fsm.TIMER_B, now)
+            self.end_branch(t, branch, status, now)
 
     def acknowledge(self, t: Transaction, branch: BranchRecord, msg: SipMsg) -> None:
         """ACKs a negative reply to INVITE; the same datagram again when the reply comes again."""
@@ -153,12 +174,17 @@ class Proxy:
         """Answers the caller, or hands over to the failure route, once every branch of the latest round has ended."""
         if t.server.status >= 200 or t.server.flags & FAILING:
             return
-        branches = t.branches[t.server.first_branch :]
+        branches = self.latest(t)
         if not branches or not all(branch.is_final for branch in branches):
             return
         best = self.choose(t, branches)
         if t.script is None or not self.claim(t, best, now):
             self.select(t, best, now)
+
+    @staticmethod
+    def latest(t: Transaction) -> list[BranchRecord]:
+        """The branches of the latest round that count."""
+        return [branch for branch in t.branches[t.server.first_branch :] if not branch.flags & SUPERSEDED]
 
     def choose(self, t: Transaction, branches: list[BranchRecord]) -> BranchRecord:
         """The branch whose final reply goes on."""
@@ -183,14 +209,14 @@ class Proxy:
             return reply
         others = [
             get(branch.reply)
-            for branch in t.branches[t.server.first_branch :]
+            for branch in self.latest(t)
             if branch is not best and branch.status in CHALLENGES and branch.reply
         ]
         return with_challenges(reply, others) if others else reply
 
     def select_now(self, t: Transaction, now: int) -> None:
         """The best reply of the latest round goes to the caller, whatever is armed."""
-        branches = t.branches[t.server.first_branch :]
+        branches = self.latest(t)
         if t.server.status < 200 and branches and all(branch.is_final for branch in branches):
             self.select(t, self.choose(t, branches), now)
 

@@ -27,6 +27,9 @@ CANCEL_WANTED: Final = 1  #: send CANCEL as soon as a provisional reply allows i
 CANCEL_SENT: Final = 2
 LOCAL_STATUS: Final = 4  #: the status was made here (time-out, failed send, cancelled before any reply)
 GOT_REPLY: Final = 8  #: at least one reply was received
+SUPERSEDED: Final = 16  #: has failed, and another branch tries the next address of its destination
+
+MAX_TRANSACTION_BRANCHES: Final = 256  #: of all rounds: what the number in a Via branch has room for
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ class BranchRecord(Record):
     cancel: Ref  # the CANCEL as sent
     reply: Ref  # the final negative reply, as it would go on
     ack: Ref  # the ACK to a negative reply, sent again when the reply is
+    others: Ref  # further addresses of the destination, as `failover.py` packs them
     host: Bytes
     uri: Bytes  # the request URI of the branch
 

@@ -50,6 +50,7 @@ class Requests:
         self.proxy = proxy
         self.stats = stats
         self.aftermath = aftermath
+        aftermath.unsendable = self.unsendable
         self.told = aftermath.watchers.request_in
         self.ruri_matching = True
         self.via1_matching = True
@@ -104,6 +105,11 @@ class Requests:
         if t is not None:
             self.aftermath(t)
         return t
+
+    def unsendable(self, t: Transaction, numbers: list[int]) -> None:
+        """Ends the branches of a transaction on which the system refused to send."""
+        place = InHand(t.slot, t.generation, t.hash)
+        self.change(place, lambda t, now: self.proxy.unsendable(t, numbers, now))
 
     def edit(self, found: InHand, step: "Step") -> Transaction | None:
         """Runs `step` over a transaction under its lock; what it asks for is left to the caller."""

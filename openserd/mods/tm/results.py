@@ -2,7 +2,7 @@
 
 from openserd.core.message import SipMsg
 from openserd.mods.tm.hand import FailureRun
-from openserd.mods.tm.record import BranchRecord
+from openserd.mods.tm.record import SUPERSEDED, BranchRecord
 from openserd.mods.tm.requests import Requests
 from openserd.mods.tm.store import Transaction, TransactionStore
 from openserd.parser.message import Message
@@ -34,6 +34,7 @@ class Results:
         return [
             result_of(branch, data)
             for branch, data in list(zip(t.branches, datagrams, strict=True))[t.server.first_branch :]
+            if not branch.flags & SUPERSEDED
         ]
 
     def chosen(self, msg: SipMsg) -> BranchResult | None:

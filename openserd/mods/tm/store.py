@@ -44,13 +44,14 @@ class Transaction:
     """One transaction in hand.
 
     Once the lock is released `outgoing` is to be sent, `events` to be told to whoever watches, and the failure route to
-    be run for branch `failed` (-1 none).
+    be run for branch `failed` (-1 none).  `attempts` are the places in `outgoing` of what goes to a next address, each
+    with the number of its branch.
 
     `garbage` are blobs to be freed once the change is saved, `is_over` says that the record is to be removed instead.
     """
 
     __slots__ = (
-        "branches", "events", "failed", "garbage", "generation", "hash", "is_over", "outgoing", "script",
+        "attempts", "branches", "events", "failed", "garbage", "generation", "hash", "is_over", "outgoing", "script",
         "server", "slot",
     )  # fmt: skip
 
@@ -72,6 +73,7 @@ class Transaction:
         self.failed = -1
         self.events: list[Noted] | None = None
         self.outgoing: list[Outgoing] = []
+        self.attempts: list[tuple[int, int]] | None = None
         self.garbage: list[int] = []
         self.is_over = False
 
@@ -200,7 +202,7 @@ class TransactionStore:
         server = t.server
         owned = [server.request, server.reply, server.script, *t.garbage]
         for branch in t.branches:
-            owned += (branch.sent, branch.cancel, branch.reply, branch.ack)
+            owned += (branch.sent, branch.cancel, branch.reply, branch.ack, branch.others)
         for ref in owned:
             if ref:
                 self.blobs.free(ref)

@@ -189,7 +189,7 @@ class Teller:
 
     def blind(self, t: Transaction, now: int) -> BranchRecord:
         """A branch that waits for its final reply and has sent nothing."""
-        branch = BranchRecord(0, 0, t.server.listener, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b"", b"")
+        branch = BranchRecord(0, 0, t.server.listener, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, b"", b"")
         self.requests.driver.start_client(t, branch, now)
         branch.retransmit_at = 0
         return branch

@@ -225,6 +225,15 @@ def test_each_2xx_to_an_invite_made_here_is_acknowledged_on_its_route(watched: W
     assert [kind for kind, _ in watched.kinds() if kind == "answered"] == ["answered"]
 
 
+def test_a_request_made_here_tries_the_next_address_of_its_destination(watched: Watched) -> None:
+    watched.core.resolver.hosts = {"gw.example.com": ("192.0.2.20", "192.0.2.21")}
+    watched.tm.service.send(LocalRequest(b"OPTIONS", b"sip:gw.example.com", b"<sip:a@b>", b"<sip:a@b>"), "notes")
+    watched.reply(watched.take_to(CALLEE)[0], 503)
+    [again] = watched.take_to(SECOND_CALLEE)
+    watched.reply(again, 503)
+    assert [event[:2] for event in watched.notes.events if event[0] == "answered"] == [("answered", 503)]
+
+
 def test_a_request_that_cannot_be_sent_to_is_told_at_once(world: World) -> None:
     with pytest.raises(SipError):
         world.tm.service.send(LocalRequest(b"OPTIONS", b"sip:[::1]", b"<sip:a@b>", b"<sip:a@b>"))
