@@ -106,7 +106,9 @@ class Tm(Module):
     fr_timer: int = param(30, check=positive)  #: seconds to wait for the first reply, and for an ACK
     fr_inv_timer: int = param(185, check=positive)  #: seconds from a provisional reply to the final one (Timer C)
     wt_timer: int = param(5, check=positive)  #: seconds that an answered transaction is kept
-    delete_timer: int = param(2, check=positive)  #: accepted; a record here is removed at once
+    delete_timer: int = param(
+        2, check=positive
+    )  #: seconds until the removal is tried again of one with a branch that is still being cancelled
     T1_timer: int = param(500, check=between(1, 60_000))  #: ms to the first retransmission
     T2_timer: int = param(4000, check=between(1, 60_000))  #: ms between retransmissions at most
     ruri_matching: int = param(1, check=between(0, 1))  #: compare request URIs of requests without RFC 3261 branch
@@ -208,7 +210,12 @@ class Tm(Module):
         for statistic in [*stats.all(), in_use] if self.enable_stats else []:
             core.statistics.add(statistic)
         timing = Timing(
-            self.T1_timer, self.T2_timer, self.fr_timer * 1000, self.fr_inv_timer * 1000, self.wt_timer * 1000
+            t1=self.T1_timer,
+            t2=self.T2_timer,
+            fr=self.fr_timer * 1000,
+            fr_inv=self.fr_inv_timer * 1000,
+            wait=self.wt_timer * 1000,
+            delete=self.delete_timer * 1000,
         )
         driver = Driver(self.store, timing)
         addresses = [str(listener).encode() for listener in core.listeners]

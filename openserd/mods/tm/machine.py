@@ -22,6 +22,7 @@ class Timing:
     fr: int = 30_000
     fr_inv: int = 185_000
     wait: int = 5_000
+    delete: int = 2_000
 
 
 def tick(now: int, milliseconds: int) -> int:

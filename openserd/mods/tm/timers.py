@@ -86,11 +86,12 @@ class Timers:
             self.driver.repeat_cancel(t, branch, now)
 
     def end(self, t: Transaction, now: int) -> None:
-        """The wait timer has run out: the record goes, unless a branch is still being cancelled."""
+        """The wait timer has run out: the record goes, or is looked at again where a branch is still being cancelled
+        (OpenSER: where a process still refers to the record)."""
         if any(
             branch.state in PENDING_STATES and (branch.flags & CANCEL_SENT or branch.timeout_at)
             for branch in t.branches
         ):
-            t.server.wait_at = tick(now, self.driver.timing.wait)
+            t.server.wait_at = tick(now, self.driver.timing.delete)
         else:
             t.is_over = True

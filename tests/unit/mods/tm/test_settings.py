@@ -135,3 +135,15 @@ def test_t_replicate_takes_flags() -> None:
         result = script.request("REGISTER sip:192.0.2.20")
     assert result.request.destination == ("192.0.2.99", 5060)
     assert result.replies == []
+
+
+@pytest.mark.parametrize(("seconds", "goes_at"), [(1, 30_100), (10, 35_100), (20, 45_100)])
+def test_delete_timer_is_when_a_removal_is_tried_again(memory: SharedMemory, seconds: int, goes_at: int) -> None:
+    world = World(memory, delete_timer=seconds)
+    answered, ringing = start(world, "sip:bob@192.0.2.21")
+    world.reply(ringing, 180)
+    world.reply(answered, 200)  # the CANCEL of the other branch is not answered: its end is awaited for fr_timer
+    world.advance(goes_at - 1_000)
+    assert len(world.transactions()) == 1
+    world.advance(2_100)
+    assert is_gone(world)
