@@ -3,8 +3,10 @@
 (OpenSER: timer.c of tm; its two ticks, 100 ms for retransmissions and 1 s for the rest, are one of 100 ms here.)
 """
 
+import logging
 from typing import Final
 
+from openserd.errors import ResourceError
 from openserd.mods.tm import fsm
 from openserd.mods.tm.aftermath import Aftermath
 from openserd.mods.tm.machine import Driver, tick
@@ -12,6 +14,9 @@ from openserd.mods.tm.proxy import Proxy
 from openserd.mods.tm.record import CANCEL_SENT, FAILING, BranchRecord, is_settled
 from openserd.mods.tm.store import Transaction, TransactionStore, is_past
 
+log = logging.getLogger("openserd")
+
+AGAIN_MS: Final = 1000  #: until a step is tried again for which there was no memory
 PENDING_STATES: Final = frozenset((fsm.CALLING, fsm.PROCEEDING))
 
 
@@ -25,10 +30,14 @@ class Timers:
         self.aftermath = aftermath
 
     def run(self) -> None:
-        """One tick: every transaction that is due takes its step."""
+        """One tick: every transaction that is due takes its step; one for whose step there is no memory takes it later
+        and holds up no other."""
         store = self.store
         for slot in store.deadlines.due(store.now(), store.table.high_water):
-            self.run_slot(slot)
+            try:
+                self.run_slot(slot)
+            except ResourceError as full:
+                log.error("tm: a timer of transaction %d waits: %s", slot, full)
 
     def run_slot(self, slot: int) -> None:
         """The step of one transaction, if it is still due."""
@@ -46,6 +55,7 @@ class Timers:
             if is_settled(payload):
                 store.discard(slot, payload)
                 return
+            store.deadlines.arm(slot, tick(now, AGAIN_MS))  # unless the step below says otherwise
             t = store.load(slot, hash_)
             self.expire(t, now)
             store.save(t, now)
