@@ -169,6 +169,7 @@ class Tm(Module):
         "t_check_status": Fn(Regex("code"), routes=ARMING),
         "t_local_replied": Fn(Choice("replies", WHICH), routes=ARMING),
         "t_was_cancelled": Fn(routes=FAILURE | ONREPLY),
+        "t_cancel_branch": Fn(Fixup("which", "fix_which", expects="a, o or nothing", optional=True), routes=ONREPLY),
         "t_flush_flags": Fn(routes=REQUEST | BRANCH),
         "t_replicate": Fn(Uri("uri"), Fixup("flags", "fix_flags", expects="a number", optional=True), routes=REQUEST),
         "t_write_req": Fn(
@@ -281,6 +282,14 @@ class Tm(Module):
             raise ConfigError(f"'{text}' is not a number", expected="the sum of 1, 2 and 4")
         return flags
 
+    def fix_which(self, text: str) -> str:
+        """The argument of t_cancel_branch."""
+        if text.strip() not in ("a", "o", ""):
+            raise ConfigError(
+                f"'{text}' names no branches", expected="a for all, o for all others, nothing for this one"
+            )
+        return text.strip()
+
     def fix_write(self, text: str, context: Context) -> Info | str:
         """An argument of t_write_*: the path, which begins with "/", or the action (the manual and the code of OpenSER
         disagree on their order)."""
@@ -356,6 +365,11 @@ class Tm(Module):
     def t_was_cancelled(self, msg: SipMsg) -> int:
         """1 the caller has cancelled, -1 not."""
         return OK if self.questions.was_cancelled(msg) else FALSE
+
+    def t_cancel_branch(self, msg: SipMsg, which: str = "") -> int:
+        """1 cancelled, at once or when it rings: the branch that the reply came in for, with "o" all others, "a" all;
+        -1 no INVITE, or answered already."""
+        return OK if self.requests.cancel_branches(msg, which) else FALSE
 
     def t_flush_flags(self, msg: SipMsg) -> int:
         """1 the transaction has the flags of the message now, -1 there is none."""

@@ -371,12 +371,17 @@ class Proxy:
     def cancel_others(self, t: Transaction, winner: BranchRecord | None, now: int) -> None:
         """Cancels every branch but the one that answered; those without a reply once they have one."""
         for branch in t.branches:
-            if branch is winner or branch.is_final or branch.flags & CANCEL_SENT:
-                continue
-            if branch.flags & GOT_REPLY:
-                self.cancel_branch(t, branch, now)
-            else:
-                branch.flags |= CANCEL_WANTED
+            if branch is not winner:
+                self.end_early(t, branch, now)
+
+    def end_early(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """Cancels a branch, once it has a reply where it has none yet; its own end still counts."""
+        if branch.is_final or branch.flags & CANCEL_SENT:
+            return
+        if branch.flags & GOT_REPLY:
+            self.cancel_branch(t, branch, now)
+        else:
+            branch.flags |= CANCEL_WANTED
 
 
 def is_rise(before: int, status: int) -> bool:

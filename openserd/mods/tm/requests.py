@@ -362,6 +362,23 @@ class Requests:
         self.tell_answered(msg, reply)
         return True
 
+    def cancel_branches(self, msg: SipMsg, which: str) -> bool:
+        """t_cancel_branch, for a reply: cancels the branch that it came in for, "o" all others, "a" all; False where
+        there is nothing to cancel any more."""
+        found, own = in_hand(msg), own_branch(msg.via1.branch)
+        done = False
+
+        def step(t: Transaction, now: int) -> None:
+            nonlocal done
+            done = t.is_invite and t.server.status < 200
+            for number, branch in enumerate(t.branches if done else ()):
+                is_this = own is not None and number == own.number
+                is_meant = which == "a" or is_this is (which == "")
+                if is_meant and not (is_this and msg.status >= 200):
+                    self.proxy.end_early(t, branch, now)
+
+        return found is not None and self.change(found, step) is not None and done
+
     def tell_answered(self, msg: SipMsg, reply: bytes) -> None:
         """Tells those who watch a CANCEL that it has been answered; it has no transaction of its own here."""
         if not self.told:
