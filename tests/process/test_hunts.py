@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -62,11 +63,11 @@ def hunting(first: int, second: int, *, workers: int = 2, params: str = "", befo
     return HUNT.format(first=first, second=second, workers=workers, params=params, before=before)
 
 
-def moved(phone: Phone, port: int) -> Phone:
+def moved(phone: Phone, port: int, host: str = "127.0.0.1") -> Phone:
     """A phone that is at another port now."""
     phone.socket.close()
     phone.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    phone.socket.bind(("127.0.0.1", port))
+    phone.socket.bind((host, port))
     phone.published = phone.address = phone.socket.getsockname()
     return phone
 
@@ -99,6 +100,45 @@ def test_the_next_destination_is_tried_although_every_worker_of_then_is_dead(tmp
         caller.ack(invite, final)
         free.receive_request("ACK")
         busy.receives_nothing()
+
+
+def with_hosts(tmp_path: Path, hosts: str) -> str:
+    """A program that is this tree's server, with a hosts file of its own."""
+    names, program = tmp_path / "hosts", tmp_path / "openserd-with-hosts"
+    names.write_text(hosts)
+    program.write_text(
+        f"#!{sys.executable}\nimport pathlib\nfrom openserd.core import dns\n"
+        f"dns.Resolver.__init__.__defaults__ = (pathlib.Path({str(names)!r}),)\n"
+        "from openserd.__main__ import main\nmain()\n"
+    )
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.skipif("OPENSERD" in os.environ, reason="another build reads the machine's own hosts file")
+def test_the_next_address_of_a_name_is_tried_although_every_worker_of_then_is_dead(
+    tmp_path: Path, phone: PhoneMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("OPENSERD", with_hosts(tmp_path, "127.0.0.2 gw.test\n127.0.0.3 gw.test\n127.0.0.4 gw.test\n"))
+    script = hunting(port, port, params='modparam("tm", "fr_timer", 1)').replace(
+        f"127.0.0.1:{port}", f"gw.test:{port}", 1
+    )
+    with Server(script, tmp_path) as server:
+        caller = phone("alice", server)
+        full, silent, free = (moved(phone(f"at{n}", server), port, f"127.0.0.{n}") for n in (2, 3, 4))
+        invite = caller.invite("bob")
+        first = full.receive_request("INVITE")
+        kill_workers(server)
+        full.reply(first, 503)
+        full.receive_request("ACK")
+        silent.receive_request("INVITE")
+        kill_workers(server)
+        last = free.receive_request("INVITE", timeout=4.0)
+        assert (last.ruri, last.get("x-hint")) == (first.ruri, "first")
+        free.answers(last, ring=False)
+        caller.ack(invite, caller.receive_reply(invite, 200))
+        free.receive_request("ACK")
 
 
 def test_a_failure_route_whose_worker_is_killed_in_it_is_run_by_another_process(
