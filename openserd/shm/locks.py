@@ -214,9 +214,12 @@ class Locks:
 
 
 class LockSet:
-    """`n` locks with one name, such as the stripes of a table; made by `Locks.lock_set`."""
+    """`n` locks with one name, such as the stripes of a table; made by `Locks.lock_set`.
 
-    __slots__ = ("_acquire", "_base", "_locks", "_release", "_words", "name", "repair", "semaphores")
+    `acquire` and `release` take any number, a hash too: lock `i` is number `i` modulo `n`.
+    """
+
+    __slots__ = ("_acquire", "_base", "_locks", "_n", "_release", "_words", "name", "repair", "semaphores")
 
     def __init__(self, locks: Locks, words: memoryview, name: str, n: int, first: int, repair: Repair | None) -> None:
         self.name: str = name
@@ -227,13 +230,14 @@ class LockSet:
         self._locks: Locks = locks
         self._words: memoryview = words
         self._base: int = first << 2
+        self._n: int = n
 
     def __len__(self) -> int:
-        return len(self.semaphores)
+        return self._n
 
     def acquire(self, i: int) -> None:
         """Take lock `i`, waiting as long as it takes.  Not reentrant."""
-        take = self._acquire[i]
+        i %= self._n
         locks = self._locks
         top = locks.top
         if top == locks.end:
@@ -242,7 +246,7 @@ class LockSet:
         words = self._words
         words[top] = word + WANTS
         try:
-            take(WATCHDOG_S)
+            self._acquire[i](WATCHDOG_S)
         except (posix_ipc.BusyError, posix_ipc.SignalError):
             self._wait(i)
         words[top] = word + HOLDS
@@ -250,6 +254,7 @@ class LockSet:
 
     def release(self, i: int) -> None:
         """Give lock `i` back.  AssertionError when this process does not hold it."""
+        i %= self._n
         locks = self._locks
         top = locks.top - 1
         word = self._base + (i << 2)

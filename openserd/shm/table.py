@@ -9,7 +9,7 @@
      16  u32 ref         blob that holds key and payload, 0 none
     head of the free list, count, high-water mark: three u32
 
-Slot numbers count from 1; slot 0 is nil.  A record is changed under the lock of its stripe, hash & (n_stripes - 1):
+Slot numbers count from 1; slot 0 is nil.  A record is changed under the lock of its stripe, hash modulo n_stripes:
 
     insert   blob, slot filled, chain's head = slot        killed before the last store: nobody saw it
     replace  new blob, slot's ref = new, old one freed     killed before the second: the old record
@@ -58,7 +58,7 @@ class Table:
 
     __slots__ = (
         "_batch", "_blobs", "_bucket_mask", "_buckets", "_buf", "_free", "_high", "_private", "_process", "_refs",
-        "_reserved", "_slot_lock", "_slots", "_stripe_mask", "_used", "_words", "hash", "n_slots", "name", "stripes",
+        "_reserved", "_slot_lock", "_slots", "_used", "_words", "hash", "lock", "n_slots", "name", "stripes", "unlock",
     )  # fmt: skip
 
     def __init__(
@@ -91,8 +91,9 @@ class Table:
         self._free: FreeList = FreeList(self._words, head)
         self._high: int = head // 4 + 2
         self._bucket_mask: int = n_buckets - 1
-        self._stripe_mask: int = n_stripes - 1
         self.stripes: LockSet = locks.lock_set(name, n_stripes)
+        self.lock: Final[Callable[[int], None]] = self.stripes.acquire  #: of all records with this hash's stripe
+        self.unlock: Final[Callable[[int], None]] = self.stripes.release
         self._slot_lock = locks.lock(f"{name} slots", self._rebuild)
         self._batch: int = max(1, min(BATCH, n_slots // (4 * n_processes)))
         self._private: list[int] = []
@@ -107,14 +108,6 @@ class Table:
             self._process = process
             self._reserved = reserved_by(process)
             self._used = process << 2 | USED
-
-    def lock(self, hash: int) -> None:
-        """Take the lock of all records with this hash's stripe."""
-        self.stripes.acquire(hash & self._stripe_mask)
-
-    def unlock(self, hash: int) -> None:
-        """Give it back."""
-        self.stripes.release(hash & self._stripe_mask)
 
     def find(self, key: bytes, hash: int) -> int:
         """Slot of the record with `key`, 0 none.  Stripe lock."""
