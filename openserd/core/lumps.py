@@ -6,8 +6,8 @@ Lumps at one place keep the order in which they were made.  (OpenSER: data_lump.
 """
 
 from collections.abc import Callable
-from operator import itemgetter
-from typing import cast
+from itertools import chain
+from operator import itemgetter, le
 
 from openserd.core.transport import Listener
 
@@ -44,18 +44,33 @@ def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: L
 
     Where two overlap the first one's range wins and the second one's data follows it.
     """
+    if not lumps:
+        return buf[start:end]
+    ordered = sorted(lumps, key=_by_start)
+    firsts, lasts, texts = zip(*ordered, strict=True)
+    if firsts[0] < start or lasts[-1] > end or not all(map(le, lasts, firsts[1:])):
+        return _apply_one_by_one(buf, start, end, ordered, listener)
+    kept = map(buf.__getitem__, map(slice, (start, *lasts), (*firsts, end)))
+    written = [text if text.__class__ is bytes else _late(text, listener) for text in texts]
+    return b"".join(chain.from_iterable(zip(kept, (*written, b""), strict=True)))
+
+
+def _late(data: LateData, listener: Listener | None) -> bytes:
+    """The text of a lump that depends on the listener, nothing where there is none."""
+    return data(listener) if listener is not None else b""
+
+
+def _apply_one_by_one(buf: bytes, start: int, end: int, ordered: list[Lump], listener: Listener | None) -> bytes:
+    """As `apply_lumps`, for lumps that overlap or lie outside."""
     pieces: list[bytes] = []
     position = start
-    for first, last, data in sorted(lumps, key=_by_start):
+    for first, last, data in ordered:
         if first < start or first > end:
             continue
         if first > position:
             pieces.append(buf[position:first])
             position = first
-        if data.__class__ is bytes:
-            pieces.append(data)
-        elif listener is not None:
-            pieces.append(cast(LateData, data)(listener))
+        pieces.append(data if isinstance(data, bytes) else _late(data, listener))
         if last > position:
             position = last
     pieces.append(buf[position:end])

@@ -10,7 +10,7 @@ Header lines are counted from 0; `hdr_ids[i]` names line i, `hdr_starts[i]` is w
 import re
 from enum import Enum
 from itertools import repeat
-from operator import itemgetter
+from operator import call, itemgetter
 from typing import Final, Literal
 
 from openserd.errors import SipError
@@ -42,12 +42,13 @@ _QUICK_ADDRESS: Final = re.compile(
 )
 _QUICK_CSEQ: Final = re.compile(rb"[^:]++:[ \t]*+([0-9]{1,9}+)[ \t]++([A-Z]++)\r\n")
 _QUICK_CALL_ID: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n")
-_FEW_DIGITS: Final = 10  #: a number with fewer fits 32 bits
+_QUICK_NUMBER: Final = re.compile(rb"[^:]++:[ \t]*+([0-9]{1,9}+)[ \t]*+\r\n")
+#: What every message has, and how it is read in its usual form.
+_USUAL: Final = (names.FROM, names.TO, names.CSEQ, names.CALL_ID)
+_READ_USUAL: Final = (
+    _QUICK_ADDRESS.fullmatch, _QUICK_ADDRESS.fullmatch, _QUICK_CSEQ.fullmatch, _QUICK_CALL_ID.fullmatch,
+)  # fmt: skip
 _VIA: Final = names.VIA
-_FROM: Final = names.FROM
-_TO: Final = names.TO
-_CALL_ID: Final = names.CALL_ID
-_CSEQ: Final = names.CSEQ
 _QUICK_RURI: Final = re.compile(
     rb"sips?:(?:[A-Za-z0-9.+\-_*#]++@)?[A-Za-z0-9.\-]++(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
 )
@@ -162,6 +163,8 @@ class Message:
     def removal_span(self, value: NameAddr | Via) -> tuple[int, int]:
         """What to delete to take out one value: its whole line, or the value and the comma at its side."""
         line_start, line_end = self.line_span(value.line)
+        if self.buf.find(b",", line_start, line_end) < 0:
+            return line_start, line_end
         first, last = self.value_span(value.line)
         if value.end < last:
             comma = self.buf.index(b",", value.end, line_end)
@@ -415,12 +418,10 @@ class Message:
 
         False when something is missing or unusual: its own property finds the words for it.
         """
-        place, lines = self.hdr_ids.index, self._lines
+        place = self.hdr_ids.index
         try:
-            sender = _QUICK_ADDRESS.fullmatch(lines[place(_FROM)])
-            target = _QUICK_ADDRESS.fullmatch(lines[place(_TO)])
-            cseq = _QUICK_CSEQ.fullmatch(lines[place(_CSEQ)])
-            call_id = _QUICK_CALL_ID.fullmatch(lines[place(_CALL_ID)])
+            usual = map(self._lines.__getitem__, map(place, _USUAL))
+            sender, target, cseq, call_id = map(call, _READ_USUAL, usual)
             line = place(_VIA)
         except ValueError:
             return False
@@ -488,8 +489,9 @@ class Message:
         if names.MAX_FORWARDS not in self.hdr_ids:
             return None
         index = self.hdr_ids.index(names.MAX_FORWARDS)
-        hops = read_number(self.value(index), MAX_FORWARDS_LIMIT)
-        if hops is None:
+        match = _QUICK_NUMBER.fullmatch(self._lines[index])
+        hops = int(match[1]) if match is not None else read_number(self.value(index), MAX_FORWARDS_LIMIT)
+        if hops is None or hops > MAX_FORWARDS_LIMIT:
             raise SipError("Malformed Max-Forwards", self.hdr_starts[index])
         return hops
 
@@ -497,10 +499,8 @@ class Message:
         if names.CONTENT_LENGTH not in self.hdr_ids:
             return None
         index = self.hdr_ids.index(names.CONTENT_LENGTH)
-        text = self._lines[index].partition(b":")[2].strip(b" \t\r\n")
-        if text.isdigit() and len(text) < _FEW_DIGITS and self.hdr_ids.count(names.CONTENT_LENGTH) == 1:
-            return int(text)
-        length = read_number(text, MAX_LENGTH)
+        match = _QUICK_NUMBER.fullmatch(self._lines[index])
+        length = int(match[1]) if match is not None else read_number(self.value(index), MAX_LENGTH)
         if length is None:
             raise SipError("Malformed Content-Length", self.hdr_starts[index])
         if self.hdr_ids.count(names.CONTENT_LENGTH) > 1:
