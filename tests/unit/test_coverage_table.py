@@ -23,6 +23,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     "tm.noisy_ctimer default": "OpenSER's 0 drops a call without a word to the caller",
     "tm.retry_after ours": "a 503 with Retry-After tells a caller more than OpenSER's 500",
     "tm.refused_requests ours": "nothing is refused without being counted",
+    "tm.accepted_timer ours": "RFC 6026 wants later 2xx to be passed on for 64 * T1",
     "tm.late_408 ours": "RFC 4320 forbids what OpenSER does",
     **dict.fromkeys(
         (f"tm.{one} ours" for one in ("reply_choice", "disable_6xx_block", "aggregate_challenges", "forward_503")),

@@ -133,6 +133,9 @@ class Tm(Module):
     retry_after: int = param(
         10, check=not_negative
     )  #: ours: seconds in the 503 when memory is full; 0 leaves it to the script
+    accepted_timer: int = param(
+        32, check=not_negative
+    )  #: ours: seconds that a call answered with 2xx is kept; 0 wt_timer
     late_408: int = param(0, check=between(0, 1))  #: ours: 1 answers 408 to requests other than INVITE (RFC 4320)
     reply_choice: int = param(
         1, check=between(0, 1)
@@ -217,6 +220,7 @@ class Tm(Module):
             fr_inv=self.fr_inv_timer * 1000,
             wait=self.wt_timer * 1000,
             delete=self.delete_timer * 1000,
+            accepted=(self.accepted_timer or self.wt_timer) * 1000,
         )
         driver = Driver(self.store, timing)
         addresses = [str(listener).encode() for listener in core.listeners]

@@ -23,8 +23,9 @@ table changes nothing.  Who drives a machine, what an action does and how long a
     COMPLETED <---------+ --wait--> end               COMPLETED <--------+ --wait--> end
 
 OpenSER: G is its retransmission timer of replies, H its fr timer, A and E its retransmission timers of requests, B
-and F its fr timer, C its fr_inv timer, which a 100 starts but does not start anew (16.7 item 2); I, J, K, D and L are
-its wait timer, one for the whole transaction.
+and F its fr timer, C its fr_inv timer, which a 100 starts but does not start anew (16.7 item 2); I, J, K and D are its
+wait timer, one for the whole transaction.  L and M are ours, 64 * T1: as long as the callee repeats a 2xx, it is passed
+on.
 """
 
 from typing import Final

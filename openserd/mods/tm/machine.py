@@ -23,6 +23,7 @@ class Timing:
     fr_inv: int = 185_000
     wait: int = 5_000
     delete: int = 2_000
+    accepted: int = 32_000
 
 
 def tick(now: int, milliseconds: int) -> int:
@@ -81,7 +82,7 @@ class Driver:
             server.retransmit_at = server.timeout_at = 0
         elif action == fsm.START_WAIT:
             server.timeout_at = 0
-            server.wait_at = tick(now, timing.wait)
+            server.wait_at = tick(now, timing.accepted if server.state == fsm.ACCEPTED else timing.wait)
 
     # -- client ---------------------------------------------------------------------------------------------
 

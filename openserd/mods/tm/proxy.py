@@ -340,7 +340,8 @@ class Proxy:
             t.server.status = status
             self.stats.count_final(status)
             if status >= 200:
-                t.server.wait_at = tick(now, self.driver.timing.wait)
+                timing = self.driver.timing
+                t.server.wait_at = tick(now, timing.accepted if t.is_invite and status < 300 else timing.wait)
             self.note(t, ANSWERED, msg, status, data)
         if t.is_invite and 200 <= status < 300:
             self.note(t, ACK_DUE, msg, status, data)

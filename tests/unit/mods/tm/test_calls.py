@@ -33,7 +33,7 @@ def is_gone(world: World) -> bool:
     return not world.transactions() and not world.blobs()
 
 
-def test_a_call_is_relayed_and_its_record_goes_after_the_wait_timer(world: World) -> None:
+def test_a_call_is_relayed_and_its_record_goes_after_the_time_in_which_the_200_may_come_again(world: World) -> None:
     [invite] = start(world)
     assert invite.ruri == b"sip:bob@192.0.2.20"
     assert [via.host for via in invite.vias()] == [b"192.0.2.1", b"192.0.2.10"]
@@ -42,10 +42,29 @@ def test_a_call_is_relayed_and_its_record_goes_after_the_wait_timer(world: World
     replies = world.take_to(CALLER)
     assert [reply.status for reply in replies] == [180, 200]
     assert all(len(reply.vias()) == 1 for reply in replies)
+    world.advance(31_900)
+    assert world.transactions()
+    world.advance(200)
+    assert is_gone(world)
+
+
+def test_accepted_timer_0_keeps_an_answered_call_for_the_wait_timer(memory: SharedMemory) -> None:
+    world = World(memory, accepted_timer=0)
+    [invite] = start(world)
+    world.reply(invite, 200)
     world.advance(4_900)
     assert world.transactions()
     world.advance(200)
     assert is_gone(world)
+
+
+def test_a_2xx_is_passed_on_and_the_invite_absorbed_for_as_long_as_either_may_come_again(world: World) -> None:
+    [invite] = start(world)
+    for wait in (0, 500, 1_000, 2_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000, 4_000):
+        world.advance(wait)
+        world.reply(invite, 200)
+        assert world.tm.t_relay(world.request()) == 0
+        assert [(a, m.status) for a, m in world.take() if m.status != 100] == [(CALLER, 200)]
 
 
 def test_the_request_is_repeated_until_a_provisional_reply_then_no_more(world: World) -> None:
@@ -337,7 +356,7 @@ def test_the_first_to_answer_has_the_call_and_the_others_are_cancelled(world: Wo
     assert [(a, m.method or m.status) for a, m in sent] == [(CALLER, 200), (CALLEE, b"CANCEL")]
     world.reply(first, 487)
     assert [(a, m.method) for a, m in world.take()] == [(CALLEE, b"ACK")]
-    world.advance(5_200)
+    world.advance(32_200)
     assert is_gone(world)
 
 

@@ -65,7 +65,7 @@ def test_the_next_destination_is_tried_and_its_answer_reaches_the_caller(world: 
     assert sent[1][1].ruri == SECOND
     world.reply(sent[1][1], 200)
     assert statuses(world) == [200]
-    world.advance(5_200)
+    world.advance(32_200)
     assert is_gone(world)
 
 

@@ -12,6 +12,7 @@ TO = "sip:bob@example.com"
 SDP = "v=0\r\n"
 TEXT = 'loadmodule "textops.so"'
 NOT_INVITE_WAIT = 6
+ANSWERED_WAIT = 33
 
 
 def flow(text: str) -> list[str]:
@@ -62,7 +63,7 @@ def test_3_1_successful_session_establishment() -> None:
             200 bob ss1
             200 ss1 alice
         """)
-        net.advance(NOT_INVITE_WAIT)
+        net.advance(ANSWERED_WAIT)
         assert net.rest() == [0]
 
 
@@ -99,7 +100,7 @@ def test_3_2_session_establishment_through_two_proxies() -> None:
             200 ss2 ss1
             200 ss1 alice
         """)
-        net.advance(NOT_INVITE_WAIT)
+        net.advance(ANSWERED_WAIT)
         assert net.rest() == [0, 0]
 
 

@@ -90,7 +90,7 @@ def test_t_hash_tells_how_many_transactions_there_are(world: World) -> None:
     [invite] = start(world)
     assert current() == 1
     world.reply(invite, 200)
-    world.advance(6_000)
+    world.advance(33_000)
     assert is_gone(world)
     assert current() == 0
 
