@@ -12,6 +12,7 @@ from openserd.core.error_reply import BAD_REQUEST
 from openserd.core.message import SipMsg
 from openserd.core.module import ERROR, ONREPLY, REQUEST
 from openserd.core.reply import forward_reply, reject
+from openserd.core.ruri import drop_own_maddr
 from openserd.core.transport import Address, Listener
 from openserd.errors import SipError
 from openserd.parser.methods import METHOD_BITS
@@ -59,6 +60,8 @@ class Receiver:
         except SipError as error:
             self.refuse(msg, error)
             return
+        if b"maddr=" in msg.ruri.lower():
+            drop_own_maddr(core, msg)
         if msg.method not in METHOD_BITS:
             core.stats.unsupported_methods.bump()
         for hook in core.request_in:

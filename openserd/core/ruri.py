@@ -12,6 +12,7 @@ from openserd.errors import SipError
 from openserd.parser.uri import SIP, TEL, Uri, build_uri, parse_uri
 
 if TYPE_CHECKING:
+    from openserd.core.context import Core
     from openserd.core.message import SipMsg
 
 
@@ -69,6 +70,23 @@ def strip_user(msg: "SipMsg", n_leading: int, n_trailing: int = 0) -> bool:
 def revert(msg: "SipMsg") -> None:
     """Makes the request URI again what was received."""
     msg.set_ruri(msg.original_ruri)
+
+
+def drop_own_maddr(core: "Core", msg: "SipMsg") -> None:
+    """Takes maddr out of a request URI where it names this server, and the port and transport that led here with it
+    (RFC 3261 section 16.4): it has done its work, and would send the request here again."""
+    try:
+        uri = msg.uri
+    except SipError:
+        return
+    maddr = uri.param(b"maddr") if uri.is_sip else None
+    if not maddr or not core.is_myself(maddr, uri.port):
+        return
+    if (uri.param(b"transport") or b"udp").lower() != msg.listener.proto.encode():
+        return
+    kept = [(name, value) for name, value in uri.param_list if name not in (b"maddr", b"transport")]
+    params = b"".join(b";" + name if value is None else b";%b=%b" % (name, value) for name, value in kept)
+    msg.set_ruri(build_uri(uri.scheme, uri.user, uri.password, uri.host, 0, params, uri.headers))
 
 
 def current(msg: "SipMsg") -> Uri | None:

@@ -157,6 +157,7 @@ def test_path_becomes_a_route_and_edits_are_applied() -> None:
     assert data.count(b"\r\n\r\n") == 1
 
 
+@pytest.mark.conformance("MSG-18")
 def test_received_is_added_to_the_via_of_a_peer_that_names_another_host() -> None:
     msg = SipMsg(request().buf, ("192.0.2.99", 7000), UDP)
     assert lines_of(forwarded(msg), "Via")[1] == (
@@ -177,12 +178,14 @@ def test_rport_is_asked_for_where_the_script_wants_it() -> None:
     assert lines_of(forwarded(msg), "Via")[0].endswith(";branch=z9hG4bKserver;rport")
 
 
+@pytest.mark.conformance("MSG-23")
 def test_bytes_behind_content_length_are_not_sent_on() -> None:
     msg = request(body="v=0\r\n")
     longer = SipMsg(msg.buf + b"GARBAGE", CALLER, UDP)
     assert forwarded(longer).endswith(b"\r\n\r\nv=0\r\n")
 
 
+@pytest.mark.conformance("PRX-46")
 def test_a_retransmission_gets_the_same_branch_and_another_request_another_one() -> None:
     first = stateless_branch(request())
     assert first == stateless_branch(request())

@@ -59,6 +59,33 @@ def test_a_request_runs_through_the_script_and_what_follows(script: Script) -> N
     assert script.count("rcv_requests") == 2
 
 
+MADDR = [
+    ("sip:bob@other.example:5060;MADDR=198.51.100.1;x=1", "sip:bob@other.example;x=1"),
+    ("sip:bob@other.example;lr;maddr=198.51.100.1;transport=UDP", "sip:bob@other.example;lr"),
+    (
+        "sip:bob@other.example;maddr=198.51.100.1;transport=tcp",
+        "sip:bob@other.example;maddr=198.51.100.1;transport=tcp",
+    ),
+    ("sip:bob@other.example:5099;maddr=198.51.100.1", "sip:bob@other.example:5099;maddr=198.51.100.1"),
+    ("sip:bob@other.example;maddr=192.0.2.7", "sip:bob@other.example;maddr=192.0.2.7"),
+    ("sip:maddr=198.51.100.1@other.example", "sip:maddr=198.51.100.1@other.example"),
+]
+
+
+@pytest.mark.conformance("PRX-10")
+@pytest.mark.parametrize(("received", "seen"), MADDR)
+def test_an_maddr_that_names_this_server_has_done_its_work(script: Script, received: str, seen: str) -> None:
+    uris: list[tuple[bytes, bytes]] = []
+
+    def note(msg: SipMsg) -> bool:
+        uris.append((msg.ruri, msg.original_ruri))
+        return True
+
+    script.core.request_in.append(note)
+    script.get(request(uri=received).buf)
+    assert uris == [(seen.encode(), received.encode())]
+
+
 @pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\0\0\0\0", b"x" * (SHORTEST - 1)])
 def test_keep_alives_are_nothing_at_all(script: Script, data: bytes) -> None:
     assert script.get(data) == []

@@ -42,6 +42,7 @@ def names_of(data: bytes) -> list[str]:
     return [line.partition(":")[0] for line in data.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]]
 
 
+@pytest.mark.conformance("MSG-09")
 def test_a_reply_takes_over_what_identifies_the_request_in_its_order(core: Core) -> None:
     msg = request(headers=["Via: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKfirst", "Max-Forwards: 70", "X-Other: 1"])
     data = build_reply(core, msg, 404, b"Not Found", b"ours")
@@ -52,6 +53,7 @@ def test_a_reply_takes_over_what_identifies_the_request_in_its_order(core: Core)
     assert data.endswith(b"\r\n\r\n")
 
 
+@pytest.mark.conformance("MSG-12")
 def test_the_tag_of_the_request_stays_and_100_gets_none(core: Core) -> None:
     assert lines_of(build_reply(core, request(to_tag="theirs"), 481, b"x", b"ours"), "To") == [
         "<sip:bob@biloxi.example>;tag=theirs"
@@ -100,6 +102,7 @@ def test_server_signature_off_leaves_the_server_header_out(core: Core) -> None:
     assert lines_of(build_reply(core, request(), 404, b"x"), "Server") == []
 
 
+@pytest.mark.conformance("MSG-18", "RPT-02", "RPT-06")
 @pytest.mark.parametrize(
     ("via", "added"),
     [
@@ -115,6 +118,7 @@ def test_the_top_via_tells_where_the_request_came_from(core: Core, via: str, add
     assert lines_of(build_reply(core, with_via(via), 200, b"OK"), "Via") == [added]
 
 
+@pytest.mark.conformance("MSG-21", "RPT-01", "RPT-04")
 @pytest.mark.parametrize(
     ("via", "destination"),
     [
@@ -141,6 +145,7 @@ def test_with_reply_to_via_the_via_alone_decides_where_it_can_be_resolved(core: 
     assert reply_destination(with_via("SIP/2.0/UDP nowhere.example:5099;branch=z9"), core) == ("192.0.2.10", 5099)
 
 
+@pytest.mark.conformance("RPT-03")
 def test_a_reply_is_sent_by_the_listener_that_the_request_came_in_by(core: Core, listener: RecordingListener) -> None:
     assert send_reply(core, request(listener=listener), 404, b"Not Found", b"t")
     ((data, destination),) = listener.sent
@@ -193,6 +198,7 @@ def test_a_reply_is_not_sent_nowhere_or_to_many(core: Core, listener: RecordingL
     assert listener.sent == [] and core.stats.fwd_replies.value() == 0
 
 
+@pytest.mark.conformance("PRX-29")
 def test_a_reply_with_our_via_only_goes_no_further(core: Core, listener: RecordingListener) -> None:
     buf = reply().buf.replace(b"Via: SIP/2.0/UDP 192.0.2.10:5062;branch=z9hG4bKcaller\r\n", b"")
     assert not forward_reply(core, SipMsg(buf, CALLER, listener))
