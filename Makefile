@@ -4,7 +4,7 @@ PYTEST = .venv/bin/pytest
 PREFIX ?= /opt/openserd
 JOBS ?= 2
 
-.PHONY: help run test check process sipp bench soak fuzz lint format docs coverage-table install clean venv-test test-tools
+.PHONY: help run test check process conformance sipp bench soak fuzz lint format docs coverage-table install clean venv-test test-tools
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ process: venv-test test-tools  ## real master and workers on loopback
 sipp: venv-test test-tools  ## call scenarios played by SIPp (OPENSERD_SIPP_SECONDS=60 for the long form)
 	@echo "== SIPp scenarios"
 	$(PYTEST) tests/sipp
+
+conformance: venv-test test-tools  ## what the RFCs ask, row by row, with the tests that prove it
+	$(PYTEST) tests/unit tests/process -m conformance
 
 bench: venv-test  ## CPU per call, REGISTER and OPTIONS, beside Kamailio where it is installed
 	@bench/run

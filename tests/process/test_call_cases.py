@@ -74,6 +74,7 @@ def hang_up(caller: Phone, callee: Phone, invite: Message, final: Message) -> Me
 # --- the plain call ----------
 
 
+@pytest.mark.conformance("PRX-16", "PRX-17", "PRX-32", "PRX-39", "TRN-14")
 def test_call_is_set_up_and_ended_through_the_server(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite = caller.invite(callee.user)
@@ -113,6 +114,7 @@ def test_callee_ends_the_call_on_the_recorded_route(pair: tuple[Phone, Phone]) -
 # --- negative replies ----------
 
 
+@pytest.mark.conformance("PRX-50", "TRN-05")
 @pytest.mark.parametrize(("code", "reason"), [(486, "Busy Here"), (603, "Decline")])
 def test_refusal_reaches_the_caller_and_both_acks_stay_local(pair: tuple[Phone, Phone], code: int, reason: str) -> None:
     caller, callee = pair
@@ -128,6 +130,7 @@ def test_refusal_reaches_the_caller_and_both_acks_stay_local(pair: tuple[Phone, 
     callee.receives_nothing()
 
 
+@pytest.mark.conformance("TRN-16", "TRN-18")
 def test_refusal_is_repeated_until_the_caller_acknowledges(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite, incoming = ring(caller, callee)
@@ -139,6 +142,7 @@ def test_refusal_is_repeated_until_the_caller_acknowledges(pair: tuple[Phone, Ph
     caller.receives_nothing(seconds=1.2)
 
 
+@pytest.mark.conformance("TRN-07")
 def test_repeated_refusal_of_the_callee_is_acknowledged_again(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite, incoming = ring(caller, callee)
@@ -151,6 +155,7 @@ def test_repeated_refusal_of_the_callee_is_acknowledged_again(pair: tuple[Phone,
     caller.receives_nothing(is_reply_to(invite, FINAL))
 
 
+@pytest.mark.conformance("PRX-26", "PRX-42")
 def test_unanswered_call_ends_with_408_after_fr_inv_timer_and_is_cancelled(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite, incoming = ring(caller, callee)
@@ -168,6 +173,7 @@ def test_unanswered_call_ends_with_408_after_fr_inv_timer_and_is_cancelled(pair:
     caller.receives_nothing(is_reply_to(invite, FINAL))
 
 
+@pytest.mark.conformance("PRX-24", "PRX-42", "TRN-03")
 def test_silent_callee_gets_retransmissions_and_the_caller_408_after_fr_timer(
     pair: tuple[Phone, Phone],
 ) -> None:
@@ -183,6 +189,7 @@ def test_silent_callee_gets_retransmissions_and_the_caller_408_after_fr_timer(
     assert len(set(copies)) == 1
 
 
+@pytest.mark.conformance("PRX-14", "MSG-10")
 def test_unknown_user_gets_404_with_a_to_tag(server: Server, phone: PhoneMaker) -> None:
     caller = phone("alice", server)
     invite = caller.invite("nobody-here")
@@ -193,6 +200,7 @@ def test_unknown_user_gets_404_with_a_to_tag(server: Server, phone: PhoneMaker) 
     caller.receives_nothing()
 
 
+@pytest.mark.conformance("PRX-05")
 def test_exhausted_max_forwards_gets_483_and_goes_nowhere(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite = caller.invite(callee.user, max_forwards=0)
@@ -202,6 +210,7 @@ def test_exhausted_max_forwards_gets_483_and_goes_nowhere(pair: tuple[Phone, Pho
     callee.receives_nothing()
 
 
+@pytest.mark.conformance("HRD-08")
 def test_oversized_message_gets_513_and_goes_nowhere(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite = caller.invite(callee.user, body="v=0\r\n" + "a=filler\r\n" * 250)
@@ -214,6 +223,7 @@ def test_oversized_message_gets_513_and_goes_nowhere(pair: tuple[Phone, Phone]) 
 # --- CANCEL ----------
 
 
+@pytest.mark.conformance("TRN-24", "TRN-25")
 def test_cancel_before_any_reply_ends_the_call_at_once(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite = caller.invite(callee.user)
@@ -258,6 +268,7 @@ def test_cancel_after_180_is_passed_on_and_the_call_ends_with_the_callees_487(
     callee.receives_nothing()
 
 
+@pytest.mark.conformance("TRN-22")
 def test_repeated_cancel_gets_the_same_answer_and_is_not_passed_on_twice(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite, incoming = ring(caller, callee)
@@ -272,6 +283,7 @@ def test_repeated_cancel_gets_the_same_answer_and_is_not_passed_on_twice(pair: t
     caller.ack_negative(invite, caller.receive_reply(invite, 487))
 
 
+@pytest.mark.conformance("TRN-26")
 def test_answer_that_overtakes_the_cancel_wins(pair: tuple[Phone, Phone]) -> None:
     """The 200 was relayed before the CANCEL came: the call stands and the caller hangs up."""
     caller, callee = pair
@@ -315,6 +327,7 @@ def family(server: Server, phone: PhoneMaker) -> tuple[Phone, Phone, Phone]:
     return caller, desk, mobile
 
 
+@pytest.mark.conformance("PRX-01", "PRX-41")
 def test_first_answer_wins_and_the_other_contact_is_cancelled(family: tuple[Phone, Phone, Phone]) -> None:
     caller, desk, mobile = family
     invite = caller.invite(desk.user)
@@ -372,6 +385,7 @@ def test_when_all_contacts_refuse_the_best_code_goes_upstream_once(
     caller.receives_nothing(seconds=0.8)
 
 
+@pytest.mark.conformance("PRX-44")
 def test_cancel_reaches_every_ringing_contact(family: tuple[Phone, Phone, Phone]) -> None:
     caller, desk, mobile = family
     invite = caller.invite(desk.user)
@@ -393,6 +407,7 @@ def test_cancel_reaches_every_ringing_contact(family: tuple[Phone, Phone, Phone]
 # --- retransmitted requests ----------
 
 
+@pytest.mark.conformance("TRN-15")
 def test_retransmitted_invite_is_answered_from_the_transaction(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite = caller.invite(callee.user)
@@ -413,6 +428,7 @@ def test_retransmitted_invite_is_answered_from_the_transaction(pair: tuple[Phone
     callee.receives_nothing(is_request("INVITE"))
 
 
+@pytest.mark.conformance("TRN-19")
 def test_retransmitted_bye_is_answered_from_the_transaction(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite, _, _, final = establish(caller, callee)
@@ -424,6 +440,7 @@ def test_retransmitted_bye_is_answered_from_the_transaction(pair: tuple[Phone, P
     callee.receives_nothing(is_request("BYE"))
 
 
+@pytest.mark.conformance("ACC-02")
 def test_retransmitted_200_and_its_ack_pass_through(pair: tuple[Phone, Phone]) -> None:
     caller, callee = pair
     invite, incoming = ring(caller, callee)
@@ -473,6 +490,7 @@ def test_ack_and_bye_are_loose_routed(
     caller.receive_reply(bye, 200)
 
 
+@pytest.mark.conformance("PRX-09")
 def test_strict_routing_caller_gets_its_ack_and_bye_through(pair: tuple[Phone, Phone], server: Server) -> None:
     """A strict router writes our Record-Route into the request line and the target into the last Route."""
     caller, callee = pair
@@ -497,6 +515,7 @@ def test_strict_routing_caller_gets_its_ack_and_bye_through(pair: tuple[Phone, P
     caller.receive_reply(sent, 200)
 
 
+@pytest.mark.conformance("PRX-21")
 def test_next_hop_without_lr_gets_the_request_in_the_strict_form(
     pair: tuple[Phone, Phone], server: Server, phone: PhoneMaker
 ) -> None:
@@ -514,6 +533,7 @@ def test_next_hop_without_lr_gets_the_request_in_the_strict_form(
     callee.receives_nothing(is_request("BYE"))
 
 
+@pytest.mark.conformance("PRX-11", "PRX-22")
 def test_second_route_that_is_loose_becomes_the_next_hop(
     pair: tuple[Phone, Phone], server: Server, phone: PhoneMaker
 ) -> None:

@@ -35,6 +35,7 @@ def test_www_challenge_answers_401_as_openser_writes_it() -> None:
         assert lines_of(sent, "WWW-Authenticate") == [f'Digest realm="example.com", nonce="{nonce}"']
 
 
+@pytest.mark.conformance("PRX-08")
 def test_proxy_challenge_answers_407() -> None:
     with site() as server:
         msg = server.request(method="INVITE")
@@ -203,6 +204,7 @@ def test_without_a_realm_the_request_tells_it() -> None:
         assert server.check(msg, realm="") == AUTHORIZED
 
 
+@pytest.mark.conformance("TRN-27")
 @pytest.mark.parametrize("method", ["ACK", "CANCEL"])
 def test_ack_and_cancel_are_always_accepted(method: str) -> None:
     with site() as server:

@@ -14,12 +14,14 @@ def process(msg, limit="10", **params):
     return call(MaxFwd(**params), CORE, "mf_process_maxfwd_header", msg, limit)
 
 
+@pytest.mark.conformance("PRX-17")
 def test_max_forwards_is_lowered_by_one() -> None:
     msg = request(headers=["Max-Forwards: 17"])
     assert process(msg) == 1
     assert lines_of(forwarded(msg), "Max-Forwards") == ["16"]
 
 
+@pytest.mark.conformance("PRX-17")
 def test_a_missing_one_is_added_before_all_header_lines() -> None:
     msg = request()
     assert process(msg) == 2
@@ -28,6 +30,7 @@ def test_a_missing_one_is_added_before_all_header_lines() -> None:
     assert lines[3].startswith(b"Via: SIP/2.0/UDP 192.0.2.10:5062")
 
 
+@pytest.mark.conformance("PRX-05")
 def test_zero_is_refused_and_left_alone() -> None:
     msg = request(headers=["Max-Forwards: 0"])
     assert process(msg) == -1 and not msg.lumps

@@ -52,12 +52,14 @@ def test_without_route_there_is_nothing_to_follow() -> None:
     assert not msg.lumps and msg.dst_uri is None and msg.own_route is None
 
 
+@pytest.mark.conformance("PRX-11")
 def test_the_own_value_goes_and_the_request_uri_decides() -> None:
     msg = bye(OWN)
     assert loose_route(msg) == 1
     assert (msg.ruri, msg.dst_uri, route_of(msg)) == (BOB.encode(), None, [])
 
 
+@pytest.mark.conformance("PRX-22")
 def test_the_next_value_is_the_next_hop_and_stays() -> None:
     msg = bye(OWN, PROXY, FAR)
     assert loose_route(msg) == 1
@@ -157,6 +159,7 @@ def test_outside_a_dialog_an_own_request_uri_is_no_sign_of_a_strict_router() -> 
 # -- double Record-Route ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("PRX-19")
 def test_both_halves_go_and_the_second_chooses_the_listener() -> None:
     msg = bye("<sip:198.51.100.1;r2=on;lr>", "<sip:10.0.0.1:5080;r2=on;lr>", PROXY)
     assert loose_route(msg) == 1
@@ -202,6 +205,7 @@ def test_without_double_rr_one_value_goes() -> None:
 # -- strict routers ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("PRX-21")
 def test_towards_a_strict_router_the_request_uri_becomes_the_last_route() -> None:
     msg = bye(OWN, STRICT, FAR)
     assert loose_route(msg) == 1
@@ -221,6 +225,7 @@ def test_a_strict_router_first_without_any_own_value() -> None:
     assert (msg.ruri, route_of(msg)) == (b"sip:strict.example", [f"<{BOB}>"])
 
 
+@pytest.mark.conformance("PRX-09")
 def test_after_a_strict_router_the_target_is_restored() -> None:
     msg = bye(PROXY, FAR, f"<{BOB}>", uri="sip:198.51.100.1;lr;ftag=from1")
     assert loose_route(msg) == 1

@@ -41,6 +41,7 @@ def test_one_value_where_both_sides_are_the_same() -> None:
     assert recorded(msg) == ["<sip:198.51.100.1;lr;ftag=from1>"]
 
 
+@pytest.mark.conformance("PRX-18")
 def test_it_goes_before_those_of_others() -> None:
     msg = invite(headers=["Record-Route: <sip:other.example;lr>"])
     call(rr(), CORE, "record_route", msg)
@@ -56,6 +57,7 @@ def test_two_values_between_two_listeners_the_outgoing_one_first() -> None:
     ]
 
 
+@pytest.mark.conformance("PRX-19")
 def test_another_transport_is_another_side() -> None:
     msg = invite()
     call(rr(), CORE, "record_route", msg)

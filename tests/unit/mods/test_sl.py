@@ -67,6 +67,7 @@ def test_a_reply_is_built_from_the_request_and_goes_back_where_it_came_from() ->
     ]
 
 
+@pytest.mark.conformance("MSG-11", "MSG-13")
 def test_retransmissions_get_equal_replies() -> None:
     setup = Setup()
     for _ in range(3):

@@ -43,7 +43,7 @@ class World:
         self.wire = Wire()
         self.core.listening.add(self.wire)
         self.core.myself.add(b"192.0.2.1", 5060)
-        self.tm = Tm(max_transactions=512, **params)
+        self.tm = Tm(**{"max_transactions": 512, **params})
         self.tm.core = self.core
         self.tm.on_init(self.core)
         self.prepare()

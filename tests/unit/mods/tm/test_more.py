@@ -34,6 +34,7 @@ def back(sent: Message, world: World, uri: bytes | None = None) -> SipMsg:
 # -- loops and forks (RFC 5393) ----------
 
 
+@pytest.mark.conformance("LOOP-01")
 def test_a_fork_that_comes_back_to_itself_is_refused(world: World) -> None:
     assert world.tm.t_relay(forked(world)) == 1
     sent = next(m for _, m in world.take() if m.method)
@@ -44,6 +45,7 @@ def test_a_fork_that_comes_back_to_itself_is_refused(world: World) -> None:
     assert (reply.status, reply.reason) == (482, b"Loop Detected (482/TM)")
 
 
+@pytest.mark.conformance("PRX-06", "LOOP-02")
 def test_a_spiral_is_no_loop(world: World) -> None:
     world.tm.t_relay(forked(world))
     sent = next(m for _, m in world.take() if m.method)
@@ -69,6 +71,7 @@ def test_loop_detection_0_and_max_breadth_0_fork_as_openser_does(memory: SharedM
     assert world.tm.t_relay(again) == 1
 
 
+@pytest.mark.conformance("LOOP-03")
 @pytest.mark.parametrize(("extra", "shares"), [("", [30, 30]), ("Max-Breadth: 5\r\n", [3, 2])])
 def test_a_fork_divides_max_breadth(world: World, extra: str, shares: list[int]) -> None:
     world.tm.t_relay(forked(world, extra))
@@ -77,6 +80,7 @@ def test_a_fork_divides_max_breadth(world: World, extra: str, shares: list[int])
     assert all(len(m.indexes_named(b"Max-Breadth")) == 1 for m in sent)
 
 
+@pytest.mark.conformance("LOOP-03")
 def test_too_little_breadth_for_a_fork_is_refused(world: World) -> None:
     assert world.tm.t_relay(forked(world, "Max-Breadth: 1\r\n")) == 0
     assert statuses(world) == [440]
@@ -107,6 +111,7 @@ def test_merged_requests_pass_by_default(world: World) -> None:
 # -- requests other than INVITE that nobody answers (RFC 4320) ----------
 
 
+@pytest.mark.conformance("NIT-03", "NIT-04")
 @pytest.mark.parametrize(("late", "answers"), [(0, []), (1, [408])])
 def test_a_request_that_nobody_answers_is_not_answered_408(memory: SharedMemory, late: int, answers: list[int]) -> None:
     world = World(memory, late_408=late)

@@ -67,6 +67,7 @@ def test_3_1_successful_session_establishment() -> None:
         assert net.rest() == [0]
 
 
+@pytest.mark.conformance("PRX-40")
 def test_3_2_session_establishment_through_two_proxies() -> None:
     with Net() as net:
         alice, bob = two_proxies(net)
