@@ -33,8 +33,8 @@ sipp: venv-test test-tools  ## call scenarios played by SIPp (OPENSERD_SIPP_SECO
 conformance: venv-test test-tools  ## what the RFCs ask, row by row, with the tests that prove it
 	$(PYTEST) tests/unit tests/process -m conformance
 
-bench: venv-test  ## CPU per call, REGISTER and OPTIONS, beside Kamailio where it is installed
-	@bench/run
+bench: venv-test  ## CPU per call, REGISTER, OPTIONS and lookup, beside Kamailio where it is installed (WORKLOADS="register rss")
+	@bench/run $(WORKLOADS)
 
 soak: venv-test test-tools  ## the kill tests, 5000 kills each (OPENSERD_SOAK_KILLS), 60 s under load (OPENSERD_KILL_SECONDS)
 	OPENSERD_SOAK_KILLS=$${OPENSERD_SOAK_KILLS:-5000} OPENSERD_KILL_SECONDS=$${OPENSERD_KILL_SECONDS:-60} $(PYTEST) tests/unit tests/process -m soak --timeout=7200

@@ -3,7 +3,7 @@
 
     bench.py --spec servers/NAME.json WORKLOAD [--runs N] [--out FILE]
 
-WORKLOAD: call register register_auth options rss startup
+WORKLOAD: call register register_auth options lookup rss startup
           call_max register_max register_auth_max options_max
           all (every one the spec supports)
 
@@ -16,6 +16,7 @@ import csv
 import fcntl
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -45,6 +46,7 @@ CONFIG = {
     "register": "hello",
     "register_auth": "auth",
     "options": "options",
+    "lookup": "location",
     "rss": "hello",
     "startup": "hello",
 }
@@ -341,12 +343,13 @@ def scenario(run, name, code="200", gap_ms=GAP_MS):
     return path
 
 
-def users_file(run, n):
-    path = os.path.join(run, f"users{n}.csv")
+def users_file(run, users):
+    """`users` are names, or a number for user0 and so on."""
+    names = users if isinstance(users, list) else [f"user{i}" for i in range(users)]
+    path = os.path.join(run, "users.csv")
     with open(path, "w") as f:
-        f.write(
-            "SEQUENTIAL\n" + "".join(f"user{i};[authentication username=user{i} password=secret];\n" for i in range(n))
-        )
+        f.write("SEQUENTIAL\n")
+        f.writelines(f"{name};[authentication username={name} password=secret];\n" for name in names)
     return path
 
 
@@ -695,6 +698,39 @@ def max_run(spec, workload, seconds, hint, resolution=0.06, max_steps=12):
     return out
 
 
+def lookup_run(spec, contacts, seconds):
+    """CPU of an OPTIONS that is answered after a lookup, with 1000 contacts and with `contacts`: one row for each."""
+    rows = []
+    with Lock(), Server(spec, "location") as srv:
+        for n in (1000, contacts):
+            r = uac(srv.run, "register_fresh", 50000, n, limit=16, slack=400)
+            if r["ok"] < n:
+                srv.fail(f"only {r['ok']} of {n} contacts could be registered: {r}")
+            names = [f"u{i}" for i in random.Random(n).sample(range(1, n + 1), 1000)]
+            load = lambda s, names=names: uac(srv.run, "lookup", RATE["options"], RATE["options"] * s, users=names)
+            load(2)  # warm up
+            time.sleep(1.5)
+            c0, t0 = srv.cpu()["sched"], time.monotonic()
+            time.sleep(2)
+            c1, t1, m1 = srv.cpu()["sched"], time.monotonic(), machine_cpu()
+            r = load(seconds)
+            c2, t2, m2 = srv.cpu()["sched"], time.monotonic(), machine_cpu()
+            used, wall = c2 - c1, t2 - t1
+            steal = (m2["steal"] - m1["steal"]) / wall / NCPU * 100
+            other = (m2["busy"] - m1["busy"] - used - r["gen_cpu"]) / wall / NCPU * 100
+            rows.append({
+                "server": spec["name"],
+                "workload": f"lookup_{n}",
+                "noisy": steal > 5 or other > 15,
+                "items": r["ok"],
+                "failed": r["total"] - r["ok"],
+                "cpu_us_per_item": round((used - (c1 - c0) / (t1 - t0) * wall) / max(1, r["ok"]) * 1e6, 1),
+                "other_cpu_pct": round(other, 1),
+                "steal_pct": round(steal, 2),
+            })  # fmt: skip
+    return rows
+
+
 def rss_run(spec, contacts):
     srv = Server(spec, "hello")
     with Lock(), srv:
@@ -719,7 +755,7 @@ def rss_run(spec, contacts):
             t1, c1 = time.monotonic(), srv.cpu()
             time.sleep(1.5)
             full = mem_of(srv.root)
-            grown = full["Pss"] - warm["Pss"]
+            n_grown = max(1, r["ok"] - 1000)
             out.update(
                 {
                     "contacts": r["ok"] - 1000,
@@ -727,7 +763,8 @@ def rss_run(spec, contacts):
                     "warm_pss_kb": warm["Pss"],
                     "full_pss_kb": full["Pss"],
                     "full_pss_shm_kb": full["Pss_Shmem"],
-                    "bytes_per_contact": round(grown * 1024 / max(1, r["ok"] - 1000)),
+                    "bytes_per_contact": round((full["Pss"] - warm["Pss"]) * 1024 / n_grown),
+                    "shm_bytes_per_contact": round((full["Pss_Shmem"] - warm["Pss_Shmem"]) * 1024 / n_grown),
                     "fill_s": round(t1 - t0, 1),
                     "fill_retrans": r["retrans"],
                     "fill_cpu_us_per_register": round((c1["sched"] - c0["sched"]) / max(1, r["ok"]) * 1e6, 1),
@@ -774,6 +811,7 @@ def main():
     base = [
         "startup",
         "rss",
+        "lookup",
         "options",
         "register",
         "register_auth",
@@ -801,10 +839,14 @@ def main():
                         continue
                     if w == "startup":
                         r = startup_run(spec)
-                    elif w == "rss":
+                    elif w in ("rss", "lookup"):
                         if i:
-                            continue  # once; it hardly varies
-                        r = rss_run(spec, a.contacts)
+                            continue  # once: filling takes long, and the first hardly varies
+                        if w == "rss":
+                            r = rss_run(spec, a.contacts)
+                        else:
+                            first, r = lookup_run(spec, a.contacts, a.seconds)
+                            emit(first, i + 1, a.out)
                     elif w.endswith("_max"):
                         key = (spec["name"], kind)
                         hint = hints.get(key) or a.hint or spec.get("max_hint", {}).get(kind) or RATE[kind]

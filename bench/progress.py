@@ -3,7 +3,7 @@
 import json
 import sys
 
-KEYS = ("cpu_us_per_item", "failed", "startup_ms", "bytes_per_contact")
+KEYS = ("cpu_us_per_item", "failed", "startup_ms", "bytes_per_contact", "shm_bytes_per_contact")
 
 for line in sys.stdin:
     try:
@@ -12,6 +12,6 @@ for line in sys.stdin:
         continue
     shown = ", ".join(f"{key} {row[key]}" for key in KEYS if row.get(key) is not None)
     print(
-        f"  run {row['run']} {row['server']:20} {row['workload']:10} {shown}{' (noisy)' if row.get('noisy') else ''}",
+        f"  run {row['run']} {row['server']:20} {row['workload']:13} {shown}{' (noisy)' if row.get('noisy') else ''}",
         flush=True,
     )

@@ -46,7 +46,7 @@ def cell(server, workload, key):
     m = num(st.median(v))
     if len(v) > 1 and min(v) != max(v):
         m += f" ({num(min(v))}-{num(max(v))})"
-    return m if len(v) > 2 or key.startswith(("full", "idle", "bytes", "fill", "procs")) else m + f" [{len(v)}]"
+    return m if len(v) > 2 or key.startswith(("full", "idle", "bytes", "shm", "fill", "procs")) else m + f" [{len(v)}]"
 
 
 TABLES = [
@@ -58,6 +58,8 @@ TABLES = [
             ("REGISTER", "register", "cpu_us_per_item"),
             ("REGISTER+digest", "register_auth", "cpu_us_per_item"),
             ("OPTIONS", "options", "cpu_us_per_item"),
+            ("lookup, 1000 contacts", "lookup_1000", "cpu_us_per_item"),
+            ("lookup, 100k contacts", "lookup_100000", "cpu_us_per_item"),
         ],
     ),
     (
@@ -89,6 +91,7 @@ TABLES = [
             ("idle PSS, kB", "rss", "idle_pss_kb"),
             ("PSS with 100k contacts, kB", "rss", "full_pss_kb"),
             ("bytes a contact", "rss", "bytes_per_contact"),
+            ("of these shared", "rss", "shm_bytes_per_contact"),
             ("us per REGISTER of the fill", "rss", "fill_cpu_us_per_register"),
         ],
     ),
