@@ -1,6 +1,7 @@
 """Digest credentials and challenges as they are written (RFC 3261 section 22.4, RFC 7616, RFC 2617)."""
 
 import re
+from itertools import repeat
 from typing import Final
 
 from openserd.errors import SipError
@@ -11,10 +12,11 @@ _FIELD: Final = re.compile(
     rb"(" + TOKEN + rb"++)[ \t]*+=[ \t]*+(" + QUOTED + rb'|[^\s,"]*+)[ \t]*+(?:(,)|\Z)', re.DOTALL
 )
 
-#: Fields as almost everyone writes them, without quoted pairs: name, text in quotes or token; what is none, to the end.
+#: Fields as almost everyone writes them, without quoted pairs: name, value with its quotes; what is none, to the end.
 _QUICK_FIELD: Final = re.compile(
-    rb"(" + TOKEN + rb'++)[ \t]*+=[ \t]*+(?:"([^"\\]*+)"|([^\s,"]*+))[ \t]*+(?:,[ \t]*+|\Z)|(.++)', re.DOTALL
+    rb"(" + TOKEN + rb'++)[ \t]*+=[ \t]*+("[^"\\]*+"|[^\s,"]*+)[ \t]*+(?:,[ \t]*+|\Z)|.++', re.DOTALL
 )
+_QUOTES: Final = repeat(b'"')
 
 DIGEST: Final = b"digest"
 
@@ -119,9 +121,12 @@ def parse_challenge(value: bytes, offset: int = 0) -> Challenge:
 
 
 def _fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:
-    """As `_read_fields`, all at once where there is nothing unusual (10.3 -> 5.5 us for nine fields)."""
+    """As `_read_fields`, all at once where there is nothing unusual (10.3 -> 3.5 us for nine fields)."""
     found = _QUICK_FIELD.findall(value, start)
-    fields = {name.lower(): quoted or token for name, quoted, token, _ in found}
+    if not found:
+        return {}
+    keys, values = zip(*found, strict=True)
+    fields = dict(zip(map(bytes.lower, keys), map(bytes.strip, values, _QUOTES), strict=True))
     return _read_fields(value, start, offset) if b"" in fields or len(fields) < len(found) else fields
 
 

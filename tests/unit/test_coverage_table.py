@@ -35,6 +35,8 @@ DIFFERENCES: Final[dict[str, str]] = {
     "tm.max_transactions ours": "the table is made before the fork and does not grow",
     "tm.other_process_replies ours": "shows that any process takes any message",
     "tm.other_process_requests ours": "shows that any process takes any message",
+    "auth.pv_proxy_authenticate ours": "a password that the script knows, as in Kamailio",
+    "auth.pv_www_authenticate ours": "a password that the script knows, as in Kamailio",
     "auth.algorithms ours": "RFC 8760 asks for more than MD5",
     "auth.qop ours": "auth-int has to be offered to be used",
     **dict.fromkeys(("auth.one_time_nonce ours", "auth.max_nonces ours", "auth.retransmission_window ours"),

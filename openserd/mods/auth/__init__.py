@@ -43,7 +43,7 @@ from openserd.mods.auth.challenge import (
     parse_qop,
 )
 from openserd.mods.auth.credentials import is_stale
-from openserd.mods.auth.digest import MD5
+from openserd.mods.auth.digest import MD5, calc_ha1
 from openserd.mods.auth.nonce import Nonces
 from openserd.mods.auth.replay import History
 from openserd.mods.auth.rpid import HEADER, is_e164
@@ -84,6 +84,8 @@ class Auth(Module):
     functions = {
         "www_challenge": Fn(PvStr("realm"), Int("qop", lo=0, hi=65_535), routes=REQUEST),
         "proxy_challenge": Fn(PvStr("realm"), Int("qop", lo=0, hi=65_535), routes=REQUEST),
+        "pv_www_authenticate": Fn(PvStr("realm"), PvStr("password"), Int("flags", lo=0, hi=1), routes=REQUEST),
+        "pv_proxy_authenticate": Fn(PvStr("realm"), PvStr("password"), Int("flags", lo=0, hi=1), routes=REQUEST),
         "consume_credentials": Fn(routes=REQUEST),
         "is_rpid_user_e164": Fn(routes=REQUEST),
         "append_rpid_hf": Fn(
@@ -147,6 +149,33 @@ class Auth(Module):
         )
         code, reason = (401, b"Unauthorized") if is_www else (407, b"Proxy Authentication Required")
         return STOP if self.auth.sl.reply(msg, code, reason) else FALSE
+
+    # -- passwords that the script knows --------------------------------------------------------------------
+
+    def pv_www_authenticate(self, msg: "SipMsg", realm: bytes, password: bytes, flags: int) -> int:
+        """1 the Authorization is that of somebody who knows `password` (ACK and CANCEL always). Ours, as in Kamailio.
+
+        With flag 1, `password` is HA1. -1 there is none, the password is wrong or empty, the nonce is wrong or too old;
+        0 answered with 400, as the credentials are malformed.
+        """
+        return self.authenticate(msg, realm, password, bool(flags), names.AUTHORIZATION)
+
+    def pv_proxy_authenticate(self, msg: "SipMsg", realm: bytes, password: bytes, flags: int) -> int:
+        """As `pv_www_authenticate`, for Proxy-Authorization. Ours, as in Kamailio."""
+        return self.authenticate(msg, realm, password, bool(flags), names.PROXY_AUTHORIZATION)
+
+    def authenticate(self, msg: "SipMsg", realm: bytes, password: bytes, is_ha1: bool, header: int) -> int:
+        """What the credentials in `header` come to, with the password as the script knows it."""
+        auth = self.auth
+        result, presented = auth.pre_auth(msg, realm, header)
+        if presented is None:
+            return result
+        if not password or presented.algorithm is None:
+            return FALSE
+        ha1 = password if is_ha1 else calc_ha1(presented.username, presented.realm, password, presented.algorithm)
+        return auth.post_auth(msg, presented) if auth.check_response(presented, ha1, msg) else FALSE
+
+    # -- credentials that have been found right -------------------------------------------------------------
 
     def consume_credentials(self, msg: "SipMsg") -> int:
         """1 the credentials that were found right are taken out of the request as it goes on, -1 there are none."""

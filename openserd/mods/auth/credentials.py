@@ -24,6 +24,8 @@ MIN_NAME: Final = 3  #: a shorter user name is not looked into for a domain (Ope
 HEADERS: Final = (names.AUTHORIZATION, names.PROXY_AUTHORIZATION)
 
 _NC: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_NEEDED: Final = frozenset((b"username", b"realm", b"nonce", b"uri", b"response"))
+_NEEDED_WITH_QOP: Final = _NEEDED | {b"cnonce", b"nc"}
 
 
 class Presented:
@@ -43,13 +45,14 @@ class Presented:
         self.line = line
         self.realm = realm
         self.expires = NEVER  #: when the nonce expires, once it is known as our own
-        self.qop = (credentials.qop or b"").strip().lower()
-        name = credentials.algorithm
-        self.algorithm: Algorithm | None = ALGORITHMS.get(name.strip().lower()) if name else MD5
-        self.username = credentials.username or b""
-        at = self.username.find(b"@") if len(self.username) >= MIN_NAME else -1
-        self.user = self.username if at < 0 else self.username[:at]
-        self.user_domain = b"" if at < 0 else self.username[at + 1 :]
+        field = credentials.fields.get
+        qop, algorithm = field(b"qop"), field(b"algorithm")
+        self.qop = qop.strip().lower() if qop else b""
+        self.algorithm: Algorithm | None = ALGORITHMS.get(algorithm.strip().lower()) if algorithm else MD5
+        self.user = self.username = field(b"username", b"")
+        self.user_domain = b""
+        if b"@" in self.username and len(self.username) >= MIN_NAME:
+            self.user, _, self.user_domain = self.username.partition(b"@")
 
     @property
     def domain(self) -> bytes:
@@ -65,13 +68,10 @@ class Presented:
     def check(self) -> None:
         """Raises SipError where something is missing without which no response can be checked (OpenSER:
         check_dig_cred)."""
-        given = self.credentials
-        needed = [given.username, given.realm, given.nonce, given.uri, given.response]
-        if self.qop in (AUTH, AUTH_INT):
-            needed += [given.cnonce, given.nc]
-        if None in needed:
+        needed = _NEEDED_WITH_QOP if self.qop in (AUTH, AUTH_INT) else _NEEDED
+        if not self.credentials.fields.keys() >= needed:
             raise SipError("Incomplete credentials")
-        if self.user_domain and self.user_domain != given.realm:  # `alice@`, as sipsak writes, has none
+        if self.user_domain and self.user_domain != self.credentials.realm:  # `alice@`, as sipsak writes, has none
             raise SipError("User of another realm")
 
 
@@ -80,7 +80,7 @@ def find(msg: "SipMsg", header: int, realm: bytes) -> Presented | None:
     wanted = realm.lower()
     for line in msg.indexes(header):
         credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
-        if credentials.is_digest and (credentials.realm or b"").lower() == wanted:
+        if credentials.is_digest and credentials.fields.get(b"realm", b"").lower() == wanted:
             return Presented(credentials, header, line, realm)
     return None
 
@@ -107,8 +107,11 @@ class Marks:
     @classmethod
     def of(cls, msg: "SipMsg") -> "Marks":
         """The marks of a message."""
-        numbers = [int(number) for number in msg.attached(ATTACHMENT).split()]
-        return cls(numbers[:2], numbers[2]) if numbers else cls([-1, -1], 0)
+        known = None if msg.attachments is None else msg.attachments.get(ATTACHMENT)
+        if known is None:
+            return cls([-1, -1], 0)
+        *lines, stale = map(int, known.split())
+        return cls(lines, stale)
 
     def keep(self, msg: "SipMsg") -> None:
         """Keeps the marks with the message."""
@@ -131,7 +134,7 @@ def mark_stale(msg: "SipMsg", header: int) -> None:
 
 def is_stale(msg: "SipMsg", header: int) -> bool:
     """Whether the next challenge has to say that only the nonce was too old."""
-    return bool(Marks.of(msg).stale & 1 << HEADERS.index(header))
+    return msg.attachments is not None and bool(Marks.of(msg).stale & 1 << HEADERS.index(header))
 
 
 def authorized(msg: "SipMsg") -> Presented | None:

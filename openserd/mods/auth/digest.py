@@ -10,14 +10,22 @@ Everything is bytes; hashes are written in lower-case hexadecimal.
 import hashlib
 import hmac
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, Protocol
 
 try:  # The interpreter's own MD5 where it has it: OpenSSL's costs 1.7 us a call against 0.8, and is off in FIPS mode.
     from _md5 import md5 as _md5  # type: ignore[import-not-found]
 except ImportError:
     from hashlib import md5 as _md5
 
-Hash = Callable[[bytes], Any]
+
+class Digest(Protocol):
+    """What a hash function makes."""
+
+    def hexdigest(self) -> str:
+        """The hash in hexadecimal."""
+
+
+Hash = Callable[[bytes], Digest]
 
 AUTH: Final = b"auth"
 AUTH_INT: Final = b"auth-int"
@@ -43,11 +51,10 @@ class Algorithm:
 
     def hash(self, data: bytes) -> bytes:
         """The hash of `data` in hexadecimal."""
-        digits: str = self.make(data).hexdigest()
-        return digits.encode()
+        return self.make(data).hexdigest().encode()
 
 
-def sha512_256(data: bytes) -> Any:
+def sha512_256(data: bytes) -> Digest:
     """SHA-512/256 (FIPS 180-4), which is not the first half of SHA-512."""
     return hashlib.new("sha512_256", data)
 
@@ -84,7 +91,6 @@ def calc_response(
     ha1: bytes,
     ha2: bytes,
     nonce: bytes,
-    *,
     qop: bytes = b"",
     nc: bytes = b"",
     cnonce: bytes = b"",
@@ -101,6 +107,5 @@ def calc_response(
     return algorithm.hash(b"%b:%b:%b" % (ha1, nonce, ha2))
 
 
-def is_equal(expected: bytes, given: bytes) -> bool:
-    """Whether two texts are equal, found out in a time that does not tell how much of them is."""
-    return hmac.compare_digest(expected, given)
+#: is_equal(expected, given): whether two texts are equal, found out in a time that does not tell how much of them is.
+is_equal: Final = hmac.compare_digest

@@ -48,10 +48,8 @@ class Nonces:
 
     def expires(self, nonce: bytes) -> int:
         """When a nonce expires, in seconds since 1970; NEVER (-1) where it is not one that was made here."""
-        if len(nonce) != self.length:
-            return NEVER
         told = nonce[:-SIGNATURE_DIGITS]
-        if not is_equal(self.signature(told), nonce[-SIGNATURE_DIGITS:]):
+        if len(nonce) != self.length or not is_equal(self.signature(told), nonce[-SIGNATURE_DIGITS:]):
             return NEVER
         return int(told[:EXPIRY_DIGITS], 16)
 

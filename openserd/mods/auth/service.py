@@ -92,27 +92,25 @@ class Authentication:
             return False
         if AUTH not in self.qop and presented.qop != AUTH_INT:
             return False
-        presented.expires = self.nonces.expires(presented.credentials.nonce or b"")
+        presented.expires = self.nonces.expires(presented.credentials.fields[b"nonce"])
         return presented.expires != NEVER
 
     def check_response(self, presented: Presented, ha1: bytes, msg: "SipMsg") -> bool:
         """Whether the response is the one that the user's HA1 gives. SipError where the body is cut short."""
-        given = presented.credentials
+        given = presented.credentials.fields
         algorithm = presented.algorithm
-        response = (given.response or b"").lower()
+        response = given[b"response"].lower()
         if algorithm is None or len(response) != algorithm.digits:
             return False
         body = msg.body if presented.qop == AUTH_INT else None
-        expected = calc_response(
-            ha1,
-            calc_ha2(msg.method, given.uri or b"", algorithm, body),
-            given.nonce or b"",
-            qop=given.qop or b"",
-            nc=given.nc or b"",
-            cnonce=given.cnonce or b"",
-            algorithm=algorithm,
+        ha2 = calc_ha2(msg.method, given[b"uri"], algorithm, body)
+        field = given.get
+        return is_equal(
+            calc_response(
+                ha1, ha2, given[b"nonce"], field(b"qop", b""), field(b"nc", b""), field(b"cnonce", b""), algorithm
+            ),
+            response,
         )
-        return is_equal(expected, response)
 
     def post_auth(self, msg: "SipMsg", presented: Presented) -> int:
         """What right credentials come to: AUTHORIZED, or NOT_AUTHORIZED where their nonce is too old or has been

@@ -1,5 +1,6 @@
 """auth: challenges, credentials of a request, Remote-Party-ID, and what it publishes for others."""
 
+import hashlib
 import logging
 
 import pytest
@@ -273,6 +274,26 @@ def test_a_forged_nonce_is_refused_before_anybody_is_asked_for_the_password() ->
         assert not server.challenge(msg).stale
 
 
+@pytest.mark.parametrize(
+    ("function", "header"),
+    [("pv_www_authenticate", "Authorization"), ("pv_proxy_authenticate", "Proxy-Authorization")],
+)
+def test_a_password_of_the_script_authenticates(function: str, header: str) -> None:
+    ha1 = hashlib.md5(b"alice:example.com:secret").hexdigest()
+    with site() as server:
+        answer = ALICE.answer(server.challenge())
+        for password, flags, result in [
+            ("secret", "0", AUTHORIZED), (ha1, "1", AUTHORIZED), ("wrong", "0", NOT_AUTHORIZED),
+            (ha1, "0", NOT_AUTHORIZED), ("secret", "1", NOT_AUTHORIZED), ("$avp(s:none)", "0", NOT_AUTHORIZED),
+        ]:  # fmt: skip
+            msg = server.request(answer, name=header)
+            assert server.call(function, msg, "example.com", password, flags) == result, (password, flags)
+            assert server.auth.authorized_user(msg) == (b"alice" if result == AUTHORIZED else None)
+        assert server.call(function, server.request(), "example.com", "secret", "0") == NOT_AUTHORIZED
+        assert server.call(function, server.request(method="ACK"), "example.com", "secret", "0") == AUTHORIZED
+        assert server.call(function, server.request("Digest x", name=header), "example.com", "secret", "0") == 0
+
+
 def test_responses_and_nonces_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[int] = []
 
@@ -282,7 +303,8 @@ def test_responses_and_nonces_are_compared_in_constant_time(monkeypatch: pytest.
 
     with site() as server:
         answer = ALICE.answer(server.challenge())
-        monkeypatch.setattr("openserd.mods.auth.digest.hmac.compare_digest", compare)
+        for file in ("service", "nonce"):
+            monkeypatch.setattr(f"openserd.mods.auth.{file}.is_equal", compare)
         assert server.check(server.request(answer)) == AUTHORIZED
         assert compared == [32, 32]
 
