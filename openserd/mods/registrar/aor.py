@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
 from openserd.errors import SipError
+from openserd.parser import names
 from openserd.parser.uri import parse_uri, unescape
 
 if TYPE_CHECKING:
@@ -14,6 +15,17 @@ MAX_AOR: Final = 256
 MAX_USER: Final = 64
 MAX_HOST: Final = 128
 
+# A URI as almost all of them are, by RFC 3261 section 25.1 with some characters left out; and what stands before one in
+# a header line.
+USER: Final = rb"[A-Za-z0-9.+\-_*#~]{1,64}+"
+HOST: Final = rb"[A-Za-z0-9.\-]{1,128}+"
+PORT_AND_PARAMS: Final = rb"(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
+NAME_AND_DISPLAY: Final = rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)'
+
+_USUAL: Final = re.compile(rb"sips?:(?:(" + USER + rb")@)?(" + HOST + rb")" + PORT_AND_PARAMS)
+_USUAL_TO: Final = re.compile(
+    NAME_AND_DISPLAY + rb"<(sips?:(?:" + USER + rb"@)?" + HOST + PORT_AND_PARAMS + rb')>(?:;tag=[^\s;,"<>]++)?\r\n'
+)
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -43,31 +55,41 @@ class AorRules:
                 uri = override
         return self.normal(uri)
 
+    def of_to(self, msg: "SipMsg") -> bytes:
+        """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""
+        usual = _USUAL_TO.fullmatch(msg.lines[msg.hdr_ids.index(names.TO)])
+        return self.of(msg, msg.to.uri if usual is None else usual[1])
+
     def normal(self, text: bytes) -> bytes:
         """The AoR of a URI: its user, escapes undone, with `use_domain` its host behind an @.
 
         Port and parameters do not count.  A URI without user gives its host, or nothing without `use_domain`.
         """
-        try:
-            uri = parse_uri(text)
-        except SipError:
-            raise SipError("Error while parsing AOR") from None
-        user = uri.user or b""
-        if len(user) > MAX_USER or len(uri.host) > MAX_HOST or len(user) + len(uri.host) >= MAX_AOR:
-            raise SipError("Address Of Record too long", code=500)
-        if b"%" in user:
-            user = unescaped_user(user)
+        usual = _USUAL.fullmatch(text)
+        user, host = user_and_host(text) if usual is None else usual.groups(b"")
         if not self.case_sensitive:
             user = user.lower()
         if not self.use_domain:
             return user
-        host = self.without_prefix(uri.host.lower())
+        host = self.without_prefix(host.lower())
         return user + b"@" + host if user else host
 
     def without_prefix(self, host: bytes) -> bytes:
         """`host` without the realm prefix, unless nothing would be left."""
         prefix = self.realm_prefix
         return host[len(prefix) :] if prefix and host.startswith(prefix) and host != prefix else host
+
+
+def user_and_host(text: bytes) -> tuple[bytes, bytes]:
+    """The user of a URI, its escapes undone, b"" where it has none, and its host. SipError as of `AorRules.of`."""
+    try:
+        uri = parse_uri(text)
+    except SipError:
+        raise SipError("Error while parsing AOR") from None
+    user = uri.user or b""
+    if len(user) > MAX_USER or len(uri.host) > MAX_HOST or len(user) + len(uri.host) >= MAX_AOR:
+        raise SipError("Address Of Record too long", code=500)
+    return unescaped_user(user) if b"%" in user else user, uri.host
 
 
 def unescaped_user(user: bytes) -> bytes:

@@ -1,12 +1,13 @@
 """From the Contact header fields of a REGISTER to the bindings it asks for (RFC 3261 section 10.2.1)."""
 
-from collections.abc import Iterable
+import re
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
 from openserd.core.message import known_uri
 from openserd.core.transport import Listener
 from openserd.errors import SipError
+from openserd.mods.registrar.aor import HOST, NAME_AND_DISPLAY, PORT_AND_PARAMS, USER
 from openserd.mods.registrar.path import path_vector, received_of
 from openserd.mods.registrar.sockets import Sockets
 from openserd.parser import names
@@ -27,6 +28,15 @@ NO_Q: Final = -1  #: q unspecified
 PAST: Final = 1  #: when a contact that is to be removed expires
 NO_USER_AGENT: Final = b"n/a"
 STAR: Final = b"*"
+
+#: One contact: its URI and its parameters `expires` (as written), `methods` (a mask), `q` (thousandths) and `received`,
+#: None for those that it does not have.
+Contact = tuple[bytes, bytes | None, int | None, int | None, bytes | None]
+
+#: A Contact line with one contact and no parameter but `expires`.
+_USUAL_CONTACT: Final = re.compile(
+    NAME_AND_DISPLAY + rb"<(sips?:(?:" + USER + rb"@)?" + HOST + PORT_AND_PARAMS + rb")>(?:;expires=([0-9]{1,9}+))?\r\n"
+)
 
 
 class Terms:
@@ -61,16 +71,6 @@ class Terms:
         if self.max_expires:
             seconds = min(seconds, self.max_expires)
         return min(now + seconds, MAX_SECONDS) if seconds else PAST
-
-    def q(self, contact: "NameAddr") -> int:
-        """The q of a contact in thousandths, NO_Q when unspecified."""
-        if not contact.param(b"q"):
-            return self.default_q
-        try:
-            q = contact.q
-        except SipError:
-            raise SipError("Invalid q param in contact") from None
-        return self.default_q if q is None else q
 
 
 class ContactReader:
@@ -116,7 +116,9 @@ class ContactReader:
         reason as registrar answers it.
         """
         header = expires_header(msg)
-        contacts = contact_values(msg)
+        contacts = usual_contact(msg) or self.contacts(msg)
+        if not contacts:
+            return []
         call_id = msg.call_id
         if len(call_id) > MAX_CALL_ID:
             raise SipError("Callid too long")
@@ -126,28 +128,39 @@ class ContactReader:
             user_agent = NO_USER_AGENT
         socket = self.sockets.text(self.listener(msg))
         allowed = msg.allow_methods
+        if allowed is None:
+            allowed = ALL_METHODS
         cflags = msg.branch_flags
         path = path_vector(msg) if self.use_path else b""
         via_path = received_of(path) if path and self.path_use_received else b""
         if via_path:
             cflags |= self.nat_bflag
-        received = self.received(msg)
+        received = b"" if self.received_avp is None else self.received(msg, self.received_avp)
         bindings: dict[bytes, Binding] = {}
-        for contact in contacts:
-            known_uri(contact.uri)  # what does not parse could never be called
-            bindings[contact.uri] = self.binding(
-                self.terms.expires_at(contact.param(b"expires"), header, now), cseq, flags, cflags,
-                contact_methods(contact, allowed), now, self.terms.q(contact), contact.uri, call_id,
-                user_agent, socket, via_path or contact.param(b"received") or received, path,
+        for uri, expires, methods, q, own_received in contacts:
+            bindings[uri] = binding = self.binding(
+                self.terms.expires_at(expires, header, now), cseq, flags, cflags,
+                allowed if methods is None else methods, now, self.terms.default_q if q is None else q, uri, call_id,
+                user_agent, socket, via_path or own_received or received, path,
             )  # fmt: skip
-        check_lengths(bindings.values())
+            if len(uri) > MAX_CONTACT or len(binding.received) > MAX_RECEIVED:
+                raise SipError("Contact/received too long")
         return list(bindings.values())
 
-    def received(self, msg: "SipMsg") -> bytes:
+    def contacts(self, msg: "SipMsg") -> list[Contact]:
+        """The contacts of a REGISTER in any form that there is."""
+        found = []
+        for contact in contact_values(msg):
+            known_uri(contact.uri)  # what does not parse could never be called
+            q = contact_q(contact)
+            found.append(
+                (contact.uri, contact.param(b"expires"), contact_methods(contact), q, contact.param(b"received"))
+            )
+        return found
+
+    def received(self, msg: "SipMsg", avp: tuple[Name, int]) -> bytes:
         """What `received_avp` holds, b"" for nothing."""
-        if self.received_avp is None:
-            return b""
-        value = msg.avps.get(*self.received_avp)
+        value = msg.avps.get(*avp)
         return value if isinstance(value, bytes) else b""
 
     def listener(self, msg: "SipMsg") -> Listener:
@@ -158,11 +171,13 @@ class ContactReader:
         return msg.listener
 
 
-def check_lengths(bindings: "Iterable[Binding]") -> None:
-    """SipError for a contact that is longer than the location table of a database could hold."""
-    for binding in bindings:
-        if len(binding.uri) > MAX_CONTACT or len(binding.received) > MAX_RECEIVED:
-            raise SipError("Contact/received too long")
+def usual_contact(msg: "SipMsg") -> list[Contact]:
+    """The contact of a REGISTER that has one, written as most phones write it; nothing in any other case."""
+    ids = msg.hdr_ids
+    if ids.count(names.CONTACT) != 1:
+        return []
+    usual = _USUAL_CONTACT.fullmatch(msg.lines[ids.index(names.CONTACT)])
+    return [] if usual is None else [(usual[1], usual[2], None, None, None)]
 
 
 def contact_values(msg: "SipMsg") -> "list[NameAddr]":
@@ -177,18 +192,27 @@ def contact_values(msg: "SipMsg") -> "list[NameAddr]":
 
 def expires_header(msg: "SipMsg") -> int | None:
     """Expires in seconds; None when absent or, as RFC 2543 allowed, a date."""
-    if names.EXPIRES not in msg.hdr_ids:
+    value = msg.header(names.EXPIRES)
+    if value is None:
         return None
-    if not msg.header(names.EXPIRES):
+    if not value:
         raise SipError("Expires parse error")
-    return msg.expires
+    return read_seconds(value)
 
 
-def contact_methods(contact: "NameAddr", allowed: int | None) -> int:
-    """The methods a contact takes: its `methods` parameter, the Allow header field, or all there are."""
+def contact_q(contact: "NameAddr") -> int | None:
+    """The q of a contact in thousandths, None when unspecified."""
+    try:
+        return contact.q if contact.param(b"q") else None
+    except SipError:
+        raise SipError("Invalid q param in contact") from None
+
+
+def contact_methods(contact: "NameAddr") -> int | None:
+    """The methods in the `methods` parameter of a contact, None without it."""
     param = contact.param(b"methods")
     if param is None:
-        return ALL_METHODS if allowed is None else allowed
+        return None
     mask = method_mask([param])
     if not mask:
         raise SipError("Message parse error")

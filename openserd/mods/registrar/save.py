@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.destinations import format_q
 from openserd.errors import ResourceError, SipError
 from openserd.mods.registrar.aor import AorRules
-from openserd.mods.registrar.contacts import ContactReader, contact_values, expires_header
+from openserd.mods.registrar.contacts import NO_Q, ContactReader, expires_header
 from openserd.mods.registrar.path import MODE_OFF, MODE_STRICT
 from openserd.parser.params import quote
 from openserd.parser.status import reason_phrase
@@ -127,16 +127,17 @@ class Saver:
 
     def change(self, msg: "SipMsg", domain: bytes, flags: int, now: int) -> "tuple[list[Binding], list[Binding]]":
         """What a REGISTER asks for, and the AoR's bindings after it: as they are when it asks for nothing."""
-        aor = self.aors.of(msg, msg.to.uri)
+        aor = self.aors.of_to(msg)
         if not aor:
             raise SipError("No username in To URI")
         rules = self.location.rules
-        if msg.contact_star:
-            check_star(msg)
-            return [], self.location.update(domain, aor, now, Removal(msg, rules))
         wanted = self.reader.read(msg, now, flags & SAVE_MEMORY_ONLY)
         if not wanted:
-            return [], self.location.get(domain, aor)
+            if not msg.contact_star:
+                return [], self.location.get(domain, aor)
+            if expires_header(msg) != 0:
+                raise SipError("* used in contact and expires is not zero")
+            return [], self.location.update(domain, aor, now, Removal(msg, rules))
         path = wanted[0].path
         if path and self.path_mode == MODE_STRICT and not supports_path(msg):
             raise Refused(
@@ -156,13 +157,6 @@ class Saver:
         return headers
 
 
-def check_star(msg: "SipMsg") -> None:
-    """`Contact: *` has to come with `Expires: 0` and alone (RFC 3261 section 10.2.2)."""
-    if expires_header(msg) != 0:
-        raise SipError("* used in contact and expires is not zero")
-    contact_values(msg)
-
-
 def supports_path(msg: "SipMsg") -> bool:
     """Whether the phone says that it understands Path (RFC 3327 section 5.1)."""
     return any(tag.lower() == PATH_TAG for tag in msg.supported)
@@ -178,10 +172,8 @@ def contact_header(bindings: "list[Binding]", now: int, received_param: bytes) -
     for binding in bindings:
         if not binding.is_valid(now):
             continue
-        value = b"<%b>" % binding.uri
-        if binding.preference is not None:
-            value += b";q=%b" % format_q(binding.preference)
-        value += b";expires=%d" % binding.seconds_left(now)
+        q = b"" if binding.q == NO_Q else b";q=%b" % format_q(binding.q)
+        value = b"<%b>%b;expires=%d" % (binding.uri, q, binding.seconds_left(now))
         if binding.received:
             value += b";%b=%b" % (received_param, quote(binding.received))
         values.append(value)
