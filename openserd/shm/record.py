@@ -127,14 +127,15 @@ class Record:
     @classmethod
     def pack_many(cls, records: Iterable[Self]) -> bytes:
         """Records behind each other."""
-        return b"".join([record.pack() for record in records])
+        return b"".join(map(cls._codec.pack, records))
 
     @classmethod
     def unpack_many(cls, buf: bytes, offset: int = 0) -> list[Self]:
         """All records from byte `offset` to the end."""
         records = []
-        while offset < len(buf):
-            record, offset = cls.unpack_from(buf, offset)
+        unpack, end = cls._codec.unpack, len(buf)
+        while offset < end:
+            record, offset = unpack(cls, buf, offset)
             records.append(record)
         return records
 

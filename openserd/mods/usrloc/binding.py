@@ -110,9 +110,8 @@ class Rules:
 
         OpenSER: URIs are compared byte by byte, where RFC 3261 section 10.3 item 7 compares them as URIs.
         """
-        by_call_id = self.matching_mode == CONTACT_CALLID
         for index, binding in enumerate(bindings):
-            if binding.uri == uri and (not by_call_id or binding.call_id == call_id):
+            if binding.uri == uri and (self.matching_mode != CONTACT_CALLID or binding.call_id == call_id):
                 return index
         return -1
 
@@ -164,12 +163,13 @@ class Rules:
                 self.insert(bindings, wanted)
             return True
         verdict = self.judge(bindings[index], wanted.call_id, wanted.cseq, now)
-        if verdict is Verdict.UPDATE:
-            if wanted.is_valid(now):
-                self.replace(bindings, index, wanted)
-            else:
-                del bindings[index]
-        return verdict is not Verdict.OUT_OF_ORDER
+        if verdict is not Verdict.UPDATE:
+            return verdict is Verdict.RETRANSMISSION
+        if wanted.is_valid(now):
+            self.replace(bindings, index, wanted)
+        else:
+            del bindings[index]
+        return True
 
     def without_all(self, bindings: list[Binding], call_id: bytes, cseq: int, now: int) -> list[Binding] | None:
         """What stays of an AoR's bindings after a REGISTER that removes all: nothing, unless it is a
@@ -187,4 +187,6 @@ def _last_modified(binding: Binding) -> int:
 
 def next_expiry(bindings: Sequence[Binding]) -> int:
     """When the first of them expires, 0 when none ever does."""
+    if len(bindings) == 1:
+        return bindings[0].expires
     return min((binding.expires for binding in bindings if binding.expires), default=PERMANENT)

@@ -14,6 +14,7 @@ after the lock.
 import logging
 import struct
 from collections.abc import Callable, Iterator
+from operator import is_
 from typing import Final
 
 from openserd.core.statistics import Statistic, Statistics
@@ -134,7 +135,7 @@ class Location:
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
-            valid = [binding for binding in stored if binding.is_valid(now)]
+            valid = [binding for binding in stored if binding.expires > now or not binding.expires]
             n_expired = len(stored) - len(valid)
             bindings = change(valid, now)
             self._store(key, hash, slot, stored, bindings)
@@ -219,7 +220,7 @@ class Location:
             if slot:
                 self.table.remove(slot)
             return
-        if len(bindings) == len(stored) and all(map(_is, bindings, stored)):
+        if len(bindings) == len(stored) and all(map(is_, bindings, stored)):
             return
         payload = HEAD.pack(due(bindings)) + Binding.pack_many(bindings)
         if slot:
@@ -246,10 +247,6 @@ class Location:
         for events, callback in self.callbacks:
             if events & event:
                 callback(event, domain, aor, binding)
-
-
-def _is(one: Binding, other: Binding) -> bool:
-    return one is other
 
 
 def same(bindings: list[Binding], now: int) -> list[Binding]:
