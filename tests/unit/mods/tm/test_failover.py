@@ -39,7 +39,7 @@ def test_a_503_leads_to_the_next_address_and_the_caller_sees_the_answer_from_the
         assert first != second and first.rpartition(".")[0] == second.rpartition(".")[0]
         assert [reply.status for reply in script.reply(again, 180).replies] == [180]
         assert [reply.status for reply in script.reply(again, 200).replies] == [200]
-        script.advance(10)
+        script.advance(33)
         assert script.statistic("tm:inuse_transactions") == 0
 
 
@@ -219,7 +219,7 @@ def test_nothing_of_the_addresses_stays_in_memory(memory: SharedMemory) -> None:
     second = next(message for address, message in world.take() if address[0] == "192.0.2.51")
     world.reply(second, 200)
     assert statuses(world) == [200]
-    world.advance(5_200)
+    world.advance(32_200)
     assert is_gone(world)
 
 

@@ -139,7 +139,7 @@ def test_t_replicate_takes_flags() -> None:
 
 @pytest.mark.parametrize(("seconds", "goes_at"), [(1, 30_100), (10, 35_100), (20, 45_100)])
 def test_delete_timer_is_when_a_removal_is_tried_again(memory: SharedMemory, seconds: int, goes_at: int) -> None:
-    world = World(memory, delete_timer=seconds)
+    world = World(memory, delete_timer=seconds, accepted_timer=0)
     answered, ringing = start(world, "sip:bob@192.0.2.21")
     world.reply(ringing, 180)
     world.reply(answered, 200)  # the CANCEL of the other branch is not answered: its end is awaited for fr_timer
