@@ -3,6 +3,7 @@
 PYTEST = .venv/bin/pytest
 PREFIX ?= /opt/openserd
 JOBS ?= 2
+SERVERS ?= 4
 
 .PHONY: help run test check process conformance sipp bench soak fuzz lint format docs coverage-table install clean venv-test test-tools
 
@@ -23,8 +24,10 @@ check: lint  ## style, types, layers and unit tests: the minute before a commit
 	$(PYTEST) tests/unit -n $(JOBS)
 
 process: venv-test test-tools  ## real master and workers on loopback
-	@echo "== process tests"
-	$(PYTEST) tests/process
+	@echo "== process tests, several at once"
+	$(PYTEST) tests/process -m "not quiet" -n $(SERVERS) --dist loadgroup
+	@echo "== process tests that measure time, two at once"
+	$(PYTEST) tests/process -m quiet -n 2 --dist loadgroup
 
 sipp: venv-test test-tools  ## call scenarios played by SIPp (OPENSERD_SIPP_SECONDS=60 for the long form)
 	@echo "== SIPp scenarios"

@@ -1,4 +1,8 @@
-"""Process tests run real servers: marked `process`, in one xdist worker, phones closed behind each test."""
+"""Process tests run real servers: marked `process`, phones closed behind each test.
+
+Several run at once (`make process`): a test whose file has servers for all its tests says so with an `xdist_group`.
+One that measures rates, delays or the time that a successor takes is marked `quiet`: these run afterwards, two at once.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("process")
-            item.add_marker(pytest.mark.xdist_group("process"))
 
 
 @pytest.fixture

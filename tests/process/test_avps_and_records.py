@@ -22,6 +22,8 @@ RECORDS = (
     " src varchar(64))"
 )
 
+pytestmark = pytest.mark.xdist_group("avps_and_records")  # one server for all of them
+
 
 class Place:
     """A database with the two tables."""

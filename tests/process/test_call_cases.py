@@ -12,6 +12,8 @@ from tests.support.agents import Callee, call
 from tests.support.relay import DOWN, UP
 from tests.support.sip import FINAL, PROVISIONAL, is_reply_to, is_request, uri_of
 
+pytestmark = pytest.mark.xdist_group("call_cases")  # one server for all of them
+
 FR_TIMER = 2
 FR_INV_TIMER = 3
 

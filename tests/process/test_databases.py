@@ -43,6 +43,8 @@ DDL = (
     "create table things (id {serial}, name varchar(64) not null, note {text}, number int, ratio {real}, at {date},"
     " unique (name))"
 )
+
+pytestmark = pytest.mark.xdist_group("databases")  # one server for all of them
 ODBC_DRIVERS = {"sqlite": "SQLite3", "mariadb": "MariaDB Unicode", "postgres": "PostgreSQL Unicode"}
 NUMBERS = count()
 NOON = datetime(2026, 11, 25, 12, 0, 0)

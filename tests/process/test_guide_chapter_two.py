@@ -14,6 +14,8 @@ from tests.support.agents import Callee, call
 from tests.support.databases import MariaDb
 from tests.unit.mods import auth_kit
 
+pytestmark = pytest.mark.xdist_group("guide_chapter_two")  # one server for all of them
+
 PRINTED = Path("tests/data/scripts/guide/mysql-auth-as-printed.cfg")
 SQLITE = Path("cfg/sqlite-auth.cfg")
 USERS = """

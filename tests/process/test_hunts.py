@@ -171,6 +171,7 @@ def test_a_failure_route_whose_worker_is_killed_in_it_is_run_by_another_process(
 
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS * 2 + 120)
+@pytest.mark.quiet
 def test_hunts_go_on_while_workers_are_killed(tmp_path: Path) -> None:
     ports = free_port(), free_port()
     with Server(hunting(*ports, workers=N_WORKERS), tmp_path) as server:

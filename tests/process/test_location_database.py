@@ -251,6 +251,7 @@ def longest_answer(phone: Phone, users: list[str], cseq: int) -> float:
 
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("db_mode", [1, 2])
+@pytest.mark.quiet
 def test_a_locked_database_stalls_nobody_for_long_and_agrees_later(
     db_mode: int, path: Path, tmp_path: Path, phone: PhoneMaker
 ) -> None:
@@ -286,6 +287,7 @@ def test_a_database_that_comes_after_the_start_is_read_then(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("db_mode", [1, 2])
+@pytest.mark.quiet
 def test_mariadb_killed_during_registrations_costs_nothing(db_mode: int, tmp_path: Path, phone: PhoneMaker) -> None:
     if not MariaDb.installed():
         pytest.skip("no MariaDB here (scripts/test-tools.sh installs it)")

@@ -204,6 +204,7 @@ def test_fifty_callers_and_garbage_between_get_their_own_answers(process: Proces
     until(lambda: process.descriptors() == before, 3.0)
 
 
+@pytest.mark.quiet
 def test_ten_thousand_useless_requests_do_not_delay_a_good_one(process: Process) -> None:
     os.mkfifo(process.folder / "stale")
     for number in range(1000):
@@ -240,6 +241,7 @@ def test_a_request_that_stands_still_is_given_up(tmp_path: Path, monkeypatch: py
 # --- bad callers -------------------------------------------------------------------------------------
 
 
+@pytest.mark.quiet
 def test_readers_that_never_read_hold_nobody_up(process: Process) -> None:
     before = process.descriptors()
     idle = []
@@ -256,6 +258,7 @@ def test_readers_that_never_read_hold_nobody_up(process: Process) -> None:
         os.close(reader)
 
 
+@pytest.mark.quiet
 def test_a_crowd_of_useless_callers_is_sent_away_soon(process: Process) -> None:
     for number in range(2 * fifo.MAX_CALLERS):
         os.mkfifo(process.folder / f"stale{number}")
@@ -344,6 +347,7 @@ def test_the_master_removes_what_a_killed_process_left(process: Process) -> None
     assert not process.fifo.exists()
 
 
+@pytest.mark.quiet
 def test_sigterm_ends_it_at_once(process: Process) -> None:
     time.sleep(0.1)
     began = time.monotonic()
@@ -352,6 +356,7 @@ def test_sigterm_ends_it_at_once(process: Process) -> None:
     assert not process.fifo.exists()
 
 
+@pytest.mark.quiet
 def test_sigterm_also_ends_a_command_that_takes_long(process: Process) -> None:
     os.mkfifo(process.folder / "reply")
     reader = os.open(process.folder / "reply", os.O_RDONLY | os.O_NONBLOCK)

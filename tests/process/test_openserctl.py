@@ -9,6 +9,8 @@ from openserd.ctl.database.__main__ import main as database_main
 from tests.support.databases import DatabaseServer, MariaDb, Postgres
 from tests.unit.ctl.support import Ctl
 
+pytestmark = pytest.mark.xdist_group("openserctl")  # one server for all of them
+
 
 @pytest.fixture(scope="module", params=["mysql", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:

@@ -16,6 +16,8 @@ from openserd.server.loader import ModuleLoader
 from tests.support.databases import DatabaseServer, MariaDb, Postgres
 from tests.support.server import ROOT
 
+pytestmark = pytest.mark.xdist_group("openserdbctl")  # one server for all of them
+
 
 @pytest.fixture(scope="module", params=["mysql", "postgres"])
 def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:

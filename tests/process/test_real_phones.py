@@ -11,6 +11,8 @@ from tests.process.conftest import PhoneMaker
 from tests.support import Server, free_port
 from tests.support.server import ROOT
 
+pytestmark = pytest.mark.xdist_group("real_phones")  # one server for all of them
+
 BARESIP = """\
 poll_method epoll
 sip_listen 127.0.0.1:{sip_port}

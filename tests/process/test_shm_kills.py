@@ -22,6 +22,7 @@ from openserd.shm import Bytes, Record, Ref, SharedMemory, Snapshot, Table
 from openserd.shm.blobs import N_CLASSES
 from openserd.shm.freelist import STATE_MASK, USED
 from openserd.shm.locks import HOLDS, RELEASING, WANTS
+from tests.support.server import left_in_shm, shared_names
 
 N_KILLS = int(os.environ.get("OPENSERD_SOAK_KILLS", "60"))
 SEED = int(os.environ.get("OPENSERD_SOAK_SEED", str(time.time_ns() & 0xFFFFFF)))
@@ -292,10 +293,6 @@ def without_checksum(data: bytes) -> bytes:
     return data[4:]
 
 
-def ours() -> list[str]:
-    return [name for name in os.listdir("/dev/shm") if "openserd" in name]
-
-
 def assert_nothing_lost(server: Server) -> None:
     """Tables, blobs and semaphores are exactly what is reachable."""
     memory = server.memory
@@ -318,18 +315,19 @@ def assert_nothing_lost(server: Server) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(0 if N_KILLS > 1000 else 120)
+@pytest.mark.quiet
 def test_killed_holders_waiters_and_allocators_leave_nothing_stuck_torn_or_lost() -> None:
     print(f"seed {SEED}, {N_KILLS} kills")
-    before = ours()
+    before = shared_names()
     server = Server()
-    assert ours() == before
+    assert not left_in_shm(before)
     try:
         server.run(N_KILLS)
         server.stop()
     finally:
         server.kill_all()
     assert_nothing_lost(server)
-    assert ours() == before
+    assert not left_in_shm(before)
     rounds = server.memory.counters.value(server.rounds)
     print(
         f"{rounds} rounds, slowest progress {server.slowest:.3f} s, freed {len(server.freed)} locks, "

@@ -47,6 +47,7 @@ class Killer:
 @pytest.mark.soak
 @pytest.mark.timeout(SECONDS * 2 + 120)
 @pytest.mark.parametrize("socket_mode", ["reuseport", "shared"])
+@pytest.mark.quiet
 def test_calls_go_on_while_workers_are_killed(socket_mode: str, tmp_path: Path) -> None:
     with Server(hello_world(children=N_WORKERS, socket_mode=socket_mode), tmp_path) as server:
         sipp, callee_port = Sipp(server.address, tmp_path), free_port()

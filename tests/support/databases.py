@@ -12,7 +12,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,16 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-LOOPBACK = "127.0.0.1"
-START_SECONDS = 20.0
+from tests.support.ports import LOOPBACK, free_port
+
+START_SECONDS = 60.0
 POSTGRES_PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-
-
-def free_tcp_port() -> int:
-    """A TCP port of the loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def family(pid: int) -> list[int]:
@@ -60,7 +53,7 @@ class DatabaseServer:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="openserd-db-"))
-        self.port = free_tcp_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -157,14 +150,15 @@ class MariaDb(DatabaseServer):
         """Makes the system tables."""
         self.run(
             "mariadb-install-db", "--no-defaults", *self.owner, f"--datadir={self.folder}/data",
-            "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-            "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0",
+            f"--tmpdir={self.folder}", "--auth-root-authentication-method=normal", "--skip-test-db",
+            "--skip-name-resolve", "--innodb-log-file-size=8M", "--innodb-flush-log-at-trx-commit=0",
         )  # fmt: skip
 
     def arguments(self) -> list[str]:
         """The command line of the server."""
         return [
             "mariadbd", "--no-defaults", *self.owner, f"--datadir={self.folder}/data", f"--socket={self.folder}/s.sock",
+            f"--tmpdir={self.folder}",  # at its start a server removes the temporary tables of whoever left them there
             f"--pid-file={self.folder}/pid", f"--bind-address={LOOPBACK}", f"--port={self.port}",
             "--skip-name-resolve", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M",
             "--innodb-flush-log-at-trx-commit=2", "--skip-log-bin",

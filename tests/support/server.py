@@ -11,7 +11,6 @@ FIFO, the pid file, a traceback in the log. `OPENSERD` names another program tha
 
 import contextlib
 import os
-import random
 import re
 import secrets
 import select
@@ -27,9 +26,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import LOOPBACK, free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-LOOPBACK = "127.0.0.1"
-START_SECONDS = 10.0
+START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 
 
@@ -41,17 +41,6 @@ def program() -> list[str]:
     """The command that starts openserd."""
     named = os.environ.get("OPENSERD")
     return shlex.split(named) if named else [sys.executable, "-m", "openserd"]
-
-
-def free_port(among: range | None = None) -> int:
-    """A UDP port of the loopback that nobody has now: of the system's choice, or a random one of `among`."""
-    while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((LOOPBACK, random.choice(among) if among else 0))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str, step: float = 0.02) -> None:
@@ -158,6 +147,17 @@ def shared_names() -> set[str]:
     return {name for name in os.listdir("/dev/shm") if "openserd" in name}
 
 
+def left_in_shm(before: set[str], grace: float = 1.0) -> set[str]:
+    """What has come into /dev/shm since `before` and stays: the server takes the name of each object away as soon as
+    it is made, so a name that is seen for `grace` seconds is left behind, whoever else starts servers meanwhile."""
+    left = shared_names() - before
+    deadline = time.monotonic() + grace
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left &= shared_names()
+    return left
+
+
 class Server:
     """A daemon on `config` (text, or a file to copy), listening on `sockets` free UDP ports of the
     loopback, the first of them `port` if given.
@@ -251,7 +251,7 @@ class Server:
             if self.probe:
                 self.wait_for_answer(START_SECONDS)
             if self.has_fifo:
-                wait_until(self.fifo.exists, START_SECONDS, f"the FIFO {self.fifo} was made")
+                wait_until(self.reads_fifo, START_SECONDS, f"the FIFO {self.fifo} is read")
         except BaseException as error:
             self.kill()
             error.add_note(f"log of openserd:\n{self.log_tail()}")
@@ -307,15 +307,13 @@ class Server:
 
         def find() -> list[str]:
             found = [f"process {p.pid} still lives" for p in self._family.values() if p.pid != self.pid and p.lives]
-            mine = sorted(shared_names() - self.shm_before)
-            found += [f"/dev/shm/{name} is still there" for name in mine]
             found += [f"{path} is still there" for path in (self.fifo, self.pid_file) if path.exists()]
             return found
 
         deadline = time.monotonic() + 1.0
         while (found := find()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return found
+        return found + [f"/dev/shm/{name} is still there" for name in sorted(left_in_shm(self.shm_before))]
 
     # --- watching ----------
 
@@ -403,6 +401,14 @@ class Server:
                 os.close(reader)
         finally:
             path.unlink()
+
+    def reads_fifo(self) -> bool:
+        """Whether somebody reads the FIFO; one that a killed process has left is there but takes nothing."""
+        try:
+            os.close(os.open(self.fifo, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return False
+        return True
 
     def mi_write(self, data: bytes) -> None:
         """Bytes into the FIFO, nothing expected back."""

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.server import LOOPBACK, free_port, wait_until
+from tests.support.ports import LOOPBACK, free_port
+from tests.support.server import wait_until
 
 Address = tuple[str, int]
 PROGRAM = os.environ.get("SIPP", "sipp")

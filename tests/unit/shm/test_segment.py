@@ -1,12 +1,11 @@
 """The segment: what it hands out, what it refuses, what it leaves behind."""
 
-import os
-
 import pytest
 
 from openserd.errors import ResourceError
 from openserd.shm import segment as module
 from openserd.shm.segment import MEGABYTE, Segment
+from tests.support.server import left_in_shm, shared_names
 
 from .conftest import touched_bytes
 
@@ -65,9 +64,9 @@ def test_size_is_rounded_up_to_pages_and_memory_is_zero() -> None:
 
 
 def test_nothing_of_it_is_seen_in_dev_shm() -> None:
-    before = set(os.listdir("/dev/shm"))
+    before = shared_names()
     made = Segment(MEGABYTE)
-    assert not {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("openserd")}
+    assert not left_in_shm(before)
     made.close()
 
 
