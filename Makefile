@@ -39,8 +39,8 @@ conformance: venv-test test-tools  ## what the RFCs ask, row by row, with the te
 bench: venv-test  ## CPU per call, REGISTER, OPTIONS and lookup, beside Kamailio where it is installed (WORKLOADS="register rss")
 	@bench/run $(WORKLOADS)
 
-soak: venv-test test-tools  ## the kill tests, 5000 kills each (OPENSERD_SOAK_KILLS), 60 s under load (OPENSERD_KILL_SECONDS)
-	OPENSERD_SOAK_KILLS=$${OPENSERD_SOAK_KILLS:-5000} OPENSERD_KILL_SECONDS=$${OPENSERD_KILL_SECONDS:-60} $(PYTEST) tests/unit tests/process -m soak --timeout=7200
+soak: venv-test test-tools  ## 5000 kills each (OPENSERD_SOAK_KILLS), 60 s of kills under load (OPENSERD_KILL_SECONDS), 1000 calls on each bad line (OPENSERD_LOSS_CALLS)
+	OPENSERD_LOSS_CALLS=$${OPENSERD_LOSS_CALLS:-1000} OPENSERD_SOAK_KILLS=$${OPENSERD_SOAK_KILLS:-5000} OPENSERD_KILL_SECONDS=$${OPENSERD_KILL_SECONDS:-60} $(PYTEST) tests/unit tests/process -m soak --timeout=7200
 
 fuzz: venv-test test-tools  ## random and mutated datagrams, 100000 of them (OPENSERD_FUZZ_DATAGRAMS)
 	OPENSERD_FUZZ_DATAGRAMS=$${OPENSERD_FUZZ_DATAGRAMS:-100000} $(PYTEST) tests/unit tests/process -m fuzz --timeout=7200

@@ -58,7 +58,8 @@ class Callee:
                     pass
                 now = time.monotonic()
                 for call in list(self.calls.values()):
-                    self._step(call, now)
+                    if not call.acked and not call.ended:
+                        self._step(call, now)
         except BaseException as error:  # handed to the test by __exit__
             self.fault = error
 
@@ -96,7 +97,7 @@ class Callee:
             call.last_reply = self.phone.reply(
                 call.invite, 200, body=SDP, headers=[("Content-Type", "application/sdp")]
             )
-        elif call.answered and not call.refused and not call.acked and now >= call.repeat_at:
+        elif call.answered and not call.refused and now >= call.repeat_at:
             call.gap = min(call.gap * 2, 4.0)
             call.repeat_at = now + call.gap
             self.phone.send(call.last_reply, call.invite.source)
