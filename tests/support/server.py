@@ -339,6 +339,12 @@ class Server:
         self.remember()
         return [process.pid for process in descendants(self.pid) if process.parent == self.pid]
 
+    def cpu_seconds(self) -> float:
+        """CPU time that the living processes of the server have used so far, of user and system together."""
+        pids = [self.pid, *(process.pid for process in descendants(self.pid))]
+        times = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in pids)
+        return sum(int(user) + int(system) for user, system in times) / os.sysconf("SC_CLK_TCK")
+
     @property
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
