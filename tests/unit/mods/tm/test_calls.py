@@ -132,6 +132,7 @@ def test_each_provisional_reply_starts_fr_inv_timer_anew(world: World) -> None:
     assert 408 in statuses(world)
 
 
+@pytest.mark.conformance("PRX-28")
 def test_a_100_does_not_start_fr_inv_timer_anew(world: World) -> None:
     [invite] = start(world)
     world.reply(invite, 100)
@@ -142,6 +143,7 @@ def test_a_100_does_not_start_fr_inv_timer_anew(world: World) -> None:
     assert statuses(world)[0] == 408
 
 
+@pytest.mark.conformance("PRX-26")
 def test_timer_c_runs_for_more_than_three_minutes_unless_set_otherwise(memory: SharedMemory) -> None:
     world = World(memory)
     assert world.tm.fr_inv_timer > 180

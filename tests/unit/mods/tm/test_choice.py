@@ -43,6 +43,7 @@ def best(*found: int, cancelled: bool = False, by_class: bool = True, decline_fi
         ((503,), 503),
     ],
 )
+@pytest.mark.conformance("PRX-36")
 def test_the_best_reply_is_the_one_that_rfc_3261_prefers(found: tuple[int, ...], chosen: int) -> None:
     for order in itertools.permutations(found):
         assert best(*order) == chosen
@@ -65,6 +66,7 @@ def test_by_number_the_lowest_goes_on_as_in_openser() -> None:
     assert best(503, 486, 603, by_class=False) == 603
 
 
+@pytest.mark.conformance("PRX-36")
 def test_the_best_reply_reaches_the_caller_whatever_the_order(world: World) -> None:
     invites = start(world, SECOND, THIRD)
     for invite, status in zip(invites, (500, 486, 407), strict=True):
@@ -75,6 +77,7 @@ def test_the_best_reply_reaches_the_caller_whatever_the_order(world: World) -> N
 # -- 6xx --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("PRX-35", "PRX-41")
 def test_a_6xx_cancels_what_rings_and_goes_on_once_all_have_ended(world: World) -> None:
     first, second = start(world, SECOND)
     world.reply(second, 180)
@@ -150,6 +153,7 @@ def test_a_6xx_is_a_failure_like_others_with_disable_6xx_block(memory: SharedMem
 # -- 503 --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("PRX-37")
 def test_a_503_goes_on_as_500_and_the_failure_route_sees_503(world: World) -> None:
     seen: list[int] = []
     world.block("failure", lambda msg: seen.append(world.tm.pv_T_reply_code(msg)) or 1)
@@ -188,6 +192,7 @@ TWO = b'WWW-Authenticate: Digest realm="two", nonce="2"\r\n'
 ALSO_TWO = b'WWW-Authenticate: Digest realm="two", nonce="2", algorithm=SHA-256\r\n'
 
 
+@pytest.mark.conformance("PRX-38")
 def test_the_challenges_of_all_branches_reach_the_caller(world: World) -> None:
     first, second, third = start(world, SECOND, THIRD)
     challenged(world, second, 401, TWO, ALSO_TWO)

@@ -26,6 +26,7 @@ def places(sent: list[Sent], method: str = "INVITE") -> list[str]:
     return [one.destination[0] for one in sent if one.method == method]
 
 
+@pytest.mark.conformance("DNS-07")
 def test_a_503_leads_to_the_next_address_and_the_caller_sees_the_answer_from_there() -> None:
     with gateway() as script:
         call = script.request("INVITE sip:bob@gw.example.com")
