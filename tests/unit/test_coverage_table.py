@@ -32,6 +32,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     **dict.fromkeys(("tm.loop_detection ours", "tm.max_breadth ours"), "RFC 5393 asks for both"),
     "tm.merged_requests ours": "RFC 3261 8.2.2.2, where a script answers requests itself",
     "tm.forward_stray_replies ours": "RFC 6026 forbids what OpenSER does",
+    "tm.memory_reserve ours": "with no block left, no transaction could go on or end",
     "tm.max_transactions ours": "the table is made before the fork and does not grow",
     "tm.other_process_replies ours": "shows that any process takes any message",
     "tm.other_process_requests ours": "shows that any process takes any message",

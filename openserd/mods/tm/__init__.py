@@ -133,6 +133,9 @@ class Tm(Module):
     retry_after: int = param(
         10, check=not_negative
     )  #: ours: seconds in the 503 when memory is full; 0 leaves it to the script
+    memory_reserve: int = param(
+        10, check=between(0, 90)
+    )  #: ours: percent of shared memory that new transactions leave to those there are
     accepted_timer: int = param(
         32, check=not_negative
     )  #: ours: seconds that a call answered with 2xx is kept; 0 wt_timer
@@ -210,6 +213,7 @@ class Tm(Module):
         """Makes the table and joins the parts."""
         stats = self.counts = TmStats()
         self.store = TransactionStore(core, self.max_transactions)
+        self.store.reserve = self.memory_reserve
         in_use = Statistic("tm", "inuse_transactions", compute=lambda: self.store.table.used)
         for statistic in [*stats.all(), in_use] if self.enable_stats else []:
             core.statistics.add(statistic)

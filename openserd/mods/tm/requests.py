@@ -285,6 +285,7 @@ class Requests:
     def insert(self, msg: SipMsg, key: bytes, prepare: "Step") -> Transaction | InHand:
         """A new transaction, or the one that has the key already. Raises ResourceError when memory is exhausted."""
         store, table = self.store, self.store.table
+        store.check_room()
         hash_ = table.hash(key)
         slot = table.reserve()
         now = self.store.now()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.transport import Address
+from openserd.errors import ResourceError
 from openserd.mods.tm.keys import LABEL_MASK
 from openserd.mods.tm.record import (
     INDEXED,
@@ -128,6 +129,8 @@ class TransactionStore:
         self.blobs: Blobs = core.memory.blobs
         self.epoch = secrets.randbits(32)
         self.index: Identities | None = None  #: of requests end to end, where somebody asks for it
+        self.reserve = 0  #: percent of shared memory that new transactions leave to those there are
+        self.most_bytes = 0  #: that may be used before a new transaction; computed when the first is made
         self.now = ticks  #: the clock; a test may put its own here
         self.lock = self.table.lock
         self.unlock = self.table.unlock
@@ -139,6 +142,21 @@ class TransactionStore:
     def is_live(self, slot: int, label: int) -> bool:
         """Whether the record that had this slot and label is still there."""
         return self.table.is_live(slot, (label ^ self.epoch) & LABEL_MASK)
+
+    def check_room(self) -> None:
+        """Raises ResourceError where only the reserve is left.
+
+        Each step of a transaction puts its new record beside the old one: without a free block those there are could
+        neither go on nor end.  Costs 0.4 us.
+        """
+        used = self.blobs.used_bytes
+        if not self.most_bytes:
+            self.most_bytes = self.blobs.heap_bytes * (100 - self.reserve) // 100
+        if used > self.most_bytes:
+            raise ResourceError(
+                f"no room for another transaction: {used} of {self.blobs.heap_bytes} bytes of shared memory used, "
+                f"{self.reserve} % are kept for those there are: raise -m"
+            )
 
     def load(self, slot: int, hash_: int) -> Transaction:
         """A copy of a live record, whose hash is `hash_`; under its lock."""

@@ -627,6 +627,28 @@ def test_a_full_table_refuses_new_calls_and_keeps_the_running_ones(memory: Share
     assert statuses(world) == [200]
 
 
+@pytest.mark.parametrize("reserve", [10, 30])
+def test_new_calls_leave_memory_for_those_there_are(memory: SharedMemory, reserve: int) -> None:
+    world = World(memory, memory_reserve=reserve, max_transactions=8192)
+    [first] = start(world)
+    world.tm.t_relay(world.request(branch="z9hG4bKsecond"))
+    second_sent = world.take_to(CALLEE)[0]
+    filler = f"X-Filler: {'x' * 3000}\r\n"
+    for number in range(8192):
+        if world.tm.t_relay(world.request(branch=f"z9hG4bK{number}", extra=filler)) == 0:
+            break
+    assert world.take_to(CALLER)[-1].status == 503
+    assert world.count("refused_requests") == 1
+    left = memory.blobs.heap_bytes - memory.blobs.used_bytes
+    assert abs(left / memory.blobs.heap_bytes - reserve / 100) < 0.02
+    for status in (180, 486):
+        world.reply(first, status)
+        world.reply(second_sent, status)
+    assert statuses(world) == [180, 180, 486, 486]
+    world.advance(70_000)
+    assert is_gone(world)
+
+
 def test_retry_after_0_leaves_a_full_table_to_the_script(memory: SharedMemory) -> None:
     world = World(memory, retry_after=0)
     assert fill(world) == -1
