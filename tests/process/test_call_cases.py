@@ -563,11 +563,13 @@ def test_refresh_keeps_one_binding_and_prolongs_it(server: Server, phone: PhoneM
     assert bob.bindings() == {bob.contact: pytest.approx(900, abs=2)}
 
 
+@pytest.mark.conformance("REG-21")
 def test_register_is_answered_with_all_contacts(family: tuple[Phone, Phone, Phone]) -> None:
     _, desk, mobile = family
     assert set(desk.bindings()) == {desk.contact, mobile.contact}
 
 
+@pytest.mark.conformance("REG-25")
 def test_binding_expires(server: Server, phone: PhoneMaker) -> None:
     caller, bob = phone("alice", server), phone("bob", server)
     bob.register(1)
@@ -582,6 +584,7 @@ def test_binding_expires(server: Server, phone: PhoneMaker) -> None:
     bob.receives_nothing(is_request("INVITE"))
 
 
+@pytest.mark.conformance("REG-06")
 def test_star_removes_every_contact(family: tuple[Phone, Phone, Phone]) -> None:
     caller, desk, mobile = family
     reply = desk.register(0, contact="*")
@@ -602,18 +605,21 @@ def test_star_is_refused_unless_alone_with_expires_0(
     assert set(bob.bindings()) == {bob.contact}
 
 
+@pytest.mark.conformance("REG-05")
 def test_expires_0_removes_only_the_named_contact(family: tuple[Phone, Phone, Phone]) -> None:
     _, desk, mobile = family
     desk.register(0)
     assert set(mobile.bindings()) == {mobile.contact}
 
 
+@pytest.mark.conformance("REG-02")
 def test_contact_expires_parameter_wins_over_the_header(server: Server, phone: PhoneMaker) -> None:
     bob = phone("bob", server)
     bob.register(600, contact=f"<{bob.contact}>;expires=120")
     assert bob.bindings() == {bob.contact: pytest.approx(120, abs=2)}
 
 
+@pytest.mark.conformance("REG-16")
 def test_out_of_order_cseq_is_refused_and_the_binding_stays(server: Server, phone: PhoneMaker) -> None:
     bob = phone("bob", server)
     bob.register(600, cseq=10)

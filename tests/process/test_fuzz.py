@@ -107,6 +107,7 @@ def dropped(port: int) -> int:
     return sum(int(row[-1]) for row in rows if int(row[1].rpartition(":")[2], 16) == port)
 
 
+@pytest.mark.conformance("HRD-03")
 @pytest.mark.fuzz
 @pytest.mark.timeout(N_DATAGRAMS // 100 + 300)
 def test_broken_datagrams_harm_nobody(sources: list[socket.socket], tmp_path: Path) -> None:

@@ -147,6 +147,7 @@ def test_a_request_leaves_with_a_new_line_our_via_on_top_and_the_rest_as_receive
     assert lines[3:] == msg.buf.split(b"\r\n")[2:]
 
 
+@pytest.mark.conformance("PTH-05")
 def test_path_becomes_a_route_and_edits_are_applied() -> None:
     msg = request()
     msg.path = b"<sip:edge.example;lr>"

@@ -27,6 +27,7 @@ def site(**params: int | str) -> Site:
 # -- challenges -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("REG-11")
 def test_www_challenge_answers_401_as_openser_writes_it() -> None:
     with site() as server:
         assert server.call("www_challenge", server.request(), REALM, "0") == 0
@@ -144,6 +145,7 @@ def test_the_same_secret_gives_the_same_nonce_and_without_one_each_start_has_its
 # -- credentials ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("REG-27")
 @pytest.mark.parametrize("qop", ["0", "1"])
 def test_the_right_answer_to_a_challenge_is_accepted(qop: str) -> None:
     with site() as server:
@@ -159,6 +161,7 @@ def test_a_wrong_password_is_refused_and_no_stale_nonce_is_claimed() -> None:
         assert not server.challenge(msg).stale
 
 
+@pytest.mark.conformance("REG-27")
 def test_one_byte_changed_in_the_response_is_refused() -> None:
     with site() as server:
         answer = ALICE.answer(server.challenge())
@@ -309,6 +312,7 @@ def test_responses_and_nonces_are_compared_in_constant_time(monkeypatch: pytest.
         assert compared == [32, 32]
 
 
+@pytest.mark.conformance("REG-26")
 def test_an_expired_nonce_is_refused_and_the_next_challenge_says_stale() -> None:
     with site(nonce_expire=300) as server:
         answer = ALICE.answer(server.challenge())
@@ -344,6 +348,7 @@ def test_an_expired_nonce_with_a_wrong_password_is_not_called_stale() -> None:
         assert not server.challenge(msg).stale
 
 
+@pytest.mark.conformance("REG-30")
 def test_replays_that_openser_refuses_are_refused() -> None:
     """The response covers method, digest-uri, user and nonce; a nonce may be used again until it expires."""
     with site() as server:
@@ -446,6 +451,7 @@ def test_a_response_of_another_length_is_refused() -> None:
 # -- what follows from them -------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("REG-29")
 def test_consume_credentials_takes_out_the_line_that_was_found_right() -> None:
     with site() as server:
         answer = ALICE.answer(server.challenge())

@@ -56,6 +56,7 @@ def test_received_of_a_connection_names_its_transport() -> None:
     assert received_of(value.encode()) == b"sip:192.0.2.10:5062;transport=tcp"
 
 
+@pytest.mark.conformance("PTH-04")
 def test_the_own_path_comes_before_those_that_are_there() -> None:
     msg = register("Path: <sip:first.example;lr>", "Supported: path", "Path: <sip:second.example;lr>")
     assert paths("add_path", msg) == ["<sip:198.51.100.1;lr>", "<sip:first.example;lr>", "<sip:second.example;lr>"]

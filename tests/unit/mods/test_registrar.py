@@ -127,6 +127,7 @@ def test_a_missing_or_overlong_user_agent_is_stored_as_not_available(site: Site)
         assert site.location.get(site.table, b"alice")[0].user_agent == b"n/a"
 
 
+@pytest.mark.conformance("REG-21")
 def test_the_reply_lists_all_bindings_with_their_remaining_time(site: Site) -> None:
     site.register([A + ";q=0.5;expires=300"], call_id="one")
     site.clock.now += 100
@@ -137,6 +138,7 @@ def test_the_reply_lists_all_bindings_with_their_remaining_time(site: Site) -> N
     assert (reply.status, reply.reason, reply.to_tag) == (200, b"OK", b"kit")
 
 
+@pytest.mark.conformance("REG-03", "MSG-03")
 def test_several_contacts_on_one_line_or_many_are_all_bound(site: Site) -> None:
     site.register([A + ", " + B, "<sip:c@192.0.2.12>"])
     assert len(site.uris()) == 3
@@ -152,11 +154,13 @@ def test_a_contact_named_twice_counts_as_the_last_one_says(site: Site) -> None:
     assert contact(reply) == b"<sip:alice@192.0.2.10>;expires=200"
 
 
+@pytest.mark.conformance("MSG-27")
 def test_contacts_without_brackets_lose_their_parameters_to_the_header_field(site: Site) -> None:
     site.register(["sip:alice@192.0.2.10;expires=77"])
     assert contact(site.register()) == b"<sip:alice@192.0.2.10>;expires=77"
 
 
+@pytest.mark.conformance("REG-19")
 def test_a_refresh_gives_a_binding_its_new_data_and_another_call_id_too(site: Site) -> None:
     site.register([A + ";expires=100"], call_id="one", cseq=50)
     site.clock.now += 60
@@ -166,6 +170,7 @@ def test_a_refresh_gives_a_binding_its_new_data_and_another_call_id_too(site: Si
     assert binding.user_agent == b"Restarted"
 
 
+@pytest.mark.conformance("REG-05")
 def test_expires_0_removes_one_contact(site: Site) -> None:
     site.register([A, B])
     assert contact(site.register([A + ";expires=0"])).startswith(b"<sip:alice@192.0.2.11>")
@@ -178,6 +183,7 @@ def test_removing_a_contact_that_is_not_bound_is_no_error(site: Site) -> None:
     assert site.register([A + ";expires=0"]).status == 200
 
 
+@pytest.mark.conformance("REG-08")
 def test_a_register_without_contact_asks_and_changes_nothing(site: Site) -> None:
     assert contact(site.register()) == b""
     site.register([A + ";expires=300"])
@@ -205,6 +211,7 @@ def test_quotes_in_a_received_uri_cannot_break_the_reply(site: Site) -> None:
 # --- * ----------
 
 
+@pytest.mark.conformance("REG-06")
 def test_star_with_expires_0_removes_all(site: Site) -> None:
     site.register([A], call_id="one")
     site.register([B], call_id="two")
@@ -213,6 +220,7 @@ def test_star_with_expires_0_removes_all(site: Site) -> None:
     assert site.location.get(site.table, b"alice") == []
 
 
+@pytest.mark.conformance("REG-07")
 @pytest.mark.parametrize(
     ("contacts", "headers", "reason"),
     [
@@ -250,6 +258,7 @@ def test_a_retransmission_is_answered_200_and_changes_nothing(site: Site) -> Non
     assert contact(second) == b"<sip:alice@192.0.2.10>;expires=290"
 
 
+@pytest.mark.conformance("REG-16")
 @pytest.mark.parametrize("later", [0, 100])
 def test_an_older_cseq_of_the_same_call_id_is_refused_and_the_binding_stays(site: Site, later: int) -> None:
     site.register([A + ";expires=300"], cseq=5)
@@ -266,6 +275,7 @@ def test_an_expired_binding_does_not_make_a_lower_cseq_out_of_order(site: Site) 
     assert site.register([A], cseq=1).status == 200
 
 
+@pytest.mark.conformance("REG-20")
 def test_one_contact_out_of_order_keeps_all_from_changing(site: Site) -> None:
     site.register([B], cseq=5)
     assert site.register([A, B], cseq=4).status == 400
@@ -322,6 +332,7 @@ def granted(site: Site, contact_params: str = "", headers: tuple[str, ...] = ())
     return int(contact(reply).rpartition(b"expires=")[2])
 
 
+@pytest.mark.conformance("REG-02")
 def test_expires_comes_from_the_contact_the_header_field_or_the_default() -> None:
     site = Site(registrar={"default_expires": 500})
     assert granted(site, ";expires=100", ("Expires: 200",)) == 100
@@ -338,6 +349,7 @@ def test_an_unreadable_expires_parameter_counts_as_3600_and_a_date_as_the_defaul
     site.close()
 
 
+@pytest.mark.conformance("REG-17")
 def test_min_expires_lengthens_and_max_expires_shortens() -> None:
     site = Site(registrar={"min_expires": 100, "max_expires": 200})
     assert [granted(site, f";expires={seconds}") for seconds in (1, 150, 999)] == [100, 150, 200]
@@ -469,6 +481,7 @@ def test_add_sock_hdr_writes_the_listener_into_the_request(site: Site) -> None:
 # --- limits and failures ----------
 
 
+@pytest.mark.conformance("REG-23")
 def test_max_contacts_refuses_one_too_many_and_keeps_the_old_ones() -> None:
     site = Site(registrar={"max_contacts": 2, "retry_after": 30})
     site.register([A, B])

@@ -11,6 +11,7 @@ def rules(use_domain: bool = False, case_sensitive: bool = False, realm_prefix: 
     return AorRules(use_domain=use_domain, case_sensitive=case_sensitive, realm_prefix=realm_prefix, aor_avp=None)
 
 
+@pytest.mark.conformance("REG-14")
 @pytest.mark.parametrize(
     ("uri", "plain", "with_domain"),
     [

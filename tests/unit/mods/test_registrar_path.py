@@ -31,6 +31,7 @@ def test_without_use_path_path_is_ignored() -> None:
     site.close()
 
 
+@pytest.mark.conformance("PTH-02", "PTH-03")
 @pytest.mark.parametrize(
     ("mode", "supported", "status", "echoed"),
     [(0, False, 200, []), (0, True, 200, []), (1, False, 200, []), (1, True, 200, [VECTOR]),
@@ -45,6 +46,7 @@ def test_path_mode_decides_whether_the_reply_has_the_path(
     site.close()
 
 
+@pytest.mark.conformance("PTH-02")
 def test_strict_mode_refuses_phones_that_do_not_know_path_and_binds_nothing() -> None:
     site = path_site(path_mode=2)
     reply = site.register([A], headers=TWO)
@@ -74,6 +76,7 @@ def test_a_path_that_cannot_be_followed_is_refused(path: str) -> None:
     site.close()
 
 
+@pytest.mark.conformance("PTH-01", "PTH-05")
 def test_lookup_goes_to_the_first_proxy_and_keeps_the_whole_path() -> None:
     site = path_site(path_mode=0)
     site.register(

@@ -362,6 +362,7 @@ def test_other_modules_read_and_add_parameters() -> None:
     assert lines_of(forwarded(msg), "Record-Route") == ["<sip:198.51.100.1;lr;ftag=from1;vsf=abc>"]
 
 
+@pytest.mark.conformance("HRD-09")
 def test_a_hundred_routes_are_handled() -> None:
     msg = bye(OWN, *[f"<sip:p{i}.example;lr>" for i in range(100)])
     assert loose_route(msg) == 1

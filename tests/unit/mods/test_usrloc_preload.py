@@ -27,6 +27,7 @@ def fill(path: Path, *contacts: str, **params: int | str) -> None:
     site.close()
 
 
+@pytest.mark.conformance("REG-24")
 @MODES
 def test_registrations_are_there_after_a_restart(path: Path, db_mode: int) -> None:
     first = DatabaseSite(path, db_mode, use_path=1, path_mode=0)

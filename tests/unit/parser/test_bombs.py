@@ -82,6 +82,7 @@ def cpu_seconds(work):
     return best
 
 
+@pytest.mark.conformance("HRD-09")
 @pytest.mark.parametrize("name", BOMBS)
 def test_cost_is_bounded_and_linear(name):
     once, twice = BOMBS[name](1), BOMBS[name](2)
