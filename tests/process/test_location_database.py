@@ -267,6 +267,86 @@ def test_a_locked_database_stalls_nobody_for_long_and_agrees_later(
         assert states(server) == {"CS_SYNC"}
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for little more than the tables."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "openserd-test", str(folder)]
+    try:
+        subprocess.run(mount, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"a small file system cannot be mounted here: {error}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Not one byte is left in the file system of `folder`."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 1):
+            with suppress(OSError):
+                while file.write(b"\0" * size) == size:
+                    pass
+    assert os.statvfs(folder).f_bavail == 0
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("db_mode", [1, 2])
+def test_a_full_disk_stalls_nobody_and_agrees_later(
+    db_mode: int, small_disk: Path, tmp_path: Path, phone: PhoneMaker
+) -> None:
+    path = small_disk / "openser.db"
+    create(f"sqlite://{path}")
+    with server_on(path, db_mode, tmp_path) as server:
+        one = phone("a", server)
+        register_all(one, USERS)
+        wait_until(lambda: in_table(path) == in_memory(server), PATIENCE, "memory and table agree")
+        before = server.processes()
+        with filled(small_disk):
+            slowest = max(longest_answer(one, USERS, cseq=cseq) for cseq in range(2, 6))
+            slowest = max(slowest, longest_answer(one, [f"new{number}" for number in range(20)], cseq=1))
+            for user in USERS[:5]:
+                assert register(one, user, 6, expires=0).code == 200
+            print(f"db_mode {db_mode}: slowest answer {slowest:.2f} s")
+            assert slowest < 2.0
+            assert in_table(path) != in_memory(server), "the disk was not full"
+            wait_until(lambda: "disk is full" in server.log, PATIENCE, "the log says it")
+        wait_until(lambda: in_table(path) == in_memory(server), PATIENCE, "memory and table agree")
+        assert len(in_table(path)) == len(USERS) - 5 + 20
+        assert states(server) == {"CS_SYNC"}
+        assert server.processes() == before
+        assert "Traceback" not in server.log
+
+
+def test_a_full_disk_is_answered_500_where_the_database_alone_knows(
+    small_disk: Path, tmp_path: Path, phone: PhoneMaker
+) -> None:
+    path = small_disk / "openser.db"
+    create(f"sqlite://{path}")
+    with server_on(path, 3, tmp_path) as server:
+        one = phone("a", server)
+        register_all(one, USERS)
+        before = server.processes()
+        with filled(small_disk):
+            begin = time.monotonic()
+            codes = {register(one, f"new{number}").code for number in range(20)}
+            assert codes == {500}
+            assert time.monotonic() - begin < 2.0
+        register_all(one, [f"new{number}" for number in range(20)])
+        assert len(in_table(path)) == len(USERS) + 20
+        assert server.processes() == before
+        assert "Traceback" not in server.log
+
+
 @pytest.mark.parametrize("db_mode", [1, 2])
 def test_a_database_that_comes_after_the_start_is_read_then(
     db_mode: int, path: Path, tmp_path: Path, phone: PhoneMaker
