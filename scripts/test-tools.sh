@@ -1,6 +1,6 @@
 #!/bin/sh
-# The programs that the tests talk to: SIPp, sipsak, baresip, MariaDB, PostgreSQL, ODBC drivers. The tests start servers
-# of their own; those that the packages bring are kept from starting.
+# The programs that the tests talk to: SIPp, sipsak, baresip, linphonec, MariaDB, PostgreSQL, ODBC drivers. The tests
+# start servers of their own; those that the packages bring are kept from starting.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/apt.sh
@@ -20,20 +20,21 @@ missing=
 for pair in sipp:sip-tester sipsak:sipsak baresip:baresip-core; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
-# Without these the tests of databases are skipped: no reason to stop whoever cannot install them.
-databases=
-command -v mariadbd >/dev/null 2>&1 || databases="$databases mariadb-server"
-ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || databases="$databases postgresql"
+# Without these some tests are skipped: no reason to stop whoever cannot install them.
+optional=
+command -v linphonec >/dev/null 2>&1 || optional="$optional linphone-cli"
+command -v mariadbd >/dev/null 2>&1 || optional="$optional mariadb-server"
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || optional="$optional postgresql"
 for driver in mariadb:libmaodbc postgresql:psqlodbcw; do
-    ls /usr/lib/*/odbc/"${driver##*:}".so >/dev/null 2>&1 || databases="$databases odbc-${driver%%:*}"
+    ls /usr/lib/*/odbc/"${driver##*:}".so >/dev/null 2>&1 || optional="$optional odbc-${driver%%:*}"
 done
-ls /usr/lib/*/odbc/libsqlite3odbc.so >/dev/null 2>&1 || databases="$databases libsqliteodbc"
-if [ -n "$databases" ] && [ "$(id -u)" -ne 0 ]; then
-    say "tests of databases will be skipped; they need:$databases"
-    databases=
+ls /usr/lib/*/odbc/libsqlite3odbc.so >/dev/null 2>&1 || optional="$optional libsqliteodbc"
+if [ -n "$optional" ] && [ "$(id -u)" -ne 0 ]; then
+    say "tests of databases and of one phone will be skipped; they need:$optional"
+    optional=
 fi
-if [ -n "$databases" ]; then
-    quiet_install $databases
+if [ -n "$optional" ]; then
+    quiet_install $optional
 fi
 
 if [ -n "$missing" ]; then

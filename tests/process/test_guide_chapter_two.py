@@ -12,6 +12,7 @@ from openserd.parser.digest import parse_challenge
 from tests.support import Message, Phone, Server
 from tests.support.agents import Callee, call
 from tests.support.databases import MariaDb
+from tests.support.linphone import Linphone
 from tests.unit.mods import auth_kit
 
 pytestmark = pytest.mark.xdist_group("guide_chapter_two")  # one server for all of them
@@ -59,6 +60,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
         url = database.url("openser")
         assert PRINTED_URL in PRINTED.read_text()
         script = PRINTED.read_text().replace(PRINTED_URL, url)
+        database.sql("drop database if exists openser")
         dbctl(database.root_url("openser"), "create")
         database.sql("use openser; " + USERS)
     with Server(script, tmp_path) as running:
@@ -81,3 +83,19 @@ def test_phones_are_challenged_register_and_call(server: Server) -> None:
         assert register(alice, "secret-alice")[1].code == 200
         with Callee(bob) as callee:
             call(alice, "bob", callee)
+
+
+def test_linphonec_is_challenged_registers_and_calls(server: Server, tmp_path: Path) -> None:
+    if not Linphone.installed():
+        pytest.skip("linphonec is not installed: make test-tools")
+    proxy = f"sip:127.0.0.1:{server.port}"
+    with Linphone(tmp_path, "bob", "-a") as bob, Linphone(tmp_path, "alice") as alice:
+        for phone, user in [(bob, "bob"), (alice, "alice")]:
+            phone.command(f"register sip:{user}@127.0.0.1:{server.port} {proxy} secret-{user}")
+        for phone in (bob, alice):
+            phone.wait_for("registered, identity=", asking="status register")
+        alice.command(f"call sip:bob@127.0.0.1:{server.port}")
+        alice.wait_for("connected")
+        bob.wait_for("connected")
+        alice.command("terminate")
+        bob.wait_for("ended")
