@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.conftest import PhoneMaker
-from tests.process.test_worker_kills import N_WORKERS, RATE, SCENARIOS, SECONDS, SEED, Killer
+from tests.process.test_worker_kills import KEPT, N_WORKERS, RATE, SCENARIOS, SECONDS, SEED, Killer
 from tests.support import Phone, Server, Sipp, free_port, wait_until
 from tests.support.sip import uri_of
 from tests.support.sipp import write_users
@@ -174,7 +174,8 @@ def test_a_failure_route_whose_worker_is_killed_in_it_is_run_by_another_process(
 @pytest.mark.quiet
 def test_hunts_go_on_while_workers_are_killed(tmp_path: Path) -> None:
     ports = free_port(), free_port()
-    with Server(hunting(*ports, workers=N_WORKERS), tmp_path) as server:
+    script = hunting(*ports, workers=N_WORKERS, params=f'modparam("tm", "accepted_timer", {KEPT})')
+    with Server(script, tmp_path) as server:
         sipp = Sipp(server.address, tmp_path)
         users = write_users(tmp_path / "users.csv", ([f"user{number}"] for number in range(100)))
         others = [pid for pid, kind in server.processes().items() if not kind.startswith("receiver")]

@@ -22,6 +22,7 @@ RATE = 50  # calls a second
 KILL_EVERY = 2.0
 N_USERS = 200
 N_WORKERS = 4
+KEPT = 5  #: accepted_timer: seconds until the last call's transaction ends
 SCENARIOS = Path(__file__).parent / "scenarios"
 REGISTER = Path(__file__).parents[1] / "sipp/01.register-and-call/register.xml"
 
@@ -49,7 +50,8 @@ class Killer:
 @pytest.mark.parametrize("socket_mode", ["reuseport", "shared"])
 @pytest.mark.quiet
 def test_calls_go_on_while_workers_are_killed(socket_mode: str, tmp_path: Path) -> None:
-    with Server(hello_world(children=N_WORKERS, socket_mode=socket_mode), tmp_path) as server:
+    script = hello_world(children=N_WORKERS, socket_mode=socket_mode, params=[f'"tm", "accepted_timer", {KEPT}'])
+    with Server(script, tmp_path) as server:
         sipp, callee_port = Sipp(server.address, tmp_path), free_port()
         users = write_users(tmp_path / "users.csv", ([f"user{number}"] for number in range(N_USERS)))
         sipp.play("register", REGISTER, calls=N_USERS, rate=200, users=users, keys={"callee_port": str(callee_port)})
