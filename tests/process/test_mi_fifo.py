@@ -402,7 +402,11 @@ def test_openserctl_tells_that_nobody_reads(process: Process) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_openserctl_leaves_nothing_when_it_is_interrupted(process: Process, number: int) -> None:
-    waiting = subprocess.Popen(openserctl(process, "fifo", "nap", "1"), stderr=subprocess.DEVNULL)
+    waiting = subprocess.Popen(
+        openserctl(process, "fifo", "nap", "4"),
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
+    )
     until(lambda: any(process.folder.glob("openserctl_*")), HALT)
     (path,) = process.folder.glob("openserctl_*")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -440,8 +440,8 @@ class Server:
         return {int(row[1]): row[2].strip() for row in rows if row}
 
     def workers(self) -> list[int]:
-        """Pids of the UDP receivers."""
-        return [pid for pid, kind in self.processes().items() if kind.startswith("receiver")]
+        """Pids of the UDP receivers that live; a row whose process has died and has no successor yet tells 0."""
+        return [pid for pid, kind in self.processes().items() if pid and kind.startswith("receiver")]
 
 
 def _read_fifo(reader: int, timeout: float) -> Iterator[bytes]:
