@@ -238,8 +238,13 @@ def test_what_is_no_name_is_refused(db: Database, name: str) -> None:
 def test_null_is_told_from_the_empty_text(db: Database, place: Place) -> None:
     db.insert("things", thing(b"nothing", note=None))
     db.insert("things", thing(b"empty", note=b""))
-    if place.name == "dbtext":
-        pytest.xfail("the file format has one way to write both")
+    if place.name == "dbtext":  # the file has one way to write both
+        for _ in range(2):
+            both = [b"empty", b"nothing"]
+            assert names(db, Condition("note", None)) == names(db, Condition("note", b"")) == both
+            assert names(db, Condition("note", None, "!=")) == names(db, Condition("note", b"", "!=")) == []
+            db.close()  # the next query reads the file
+        return
     assert names(db, Condition("note", None)) == [b"nothing"]
     assert names(db, Condition("note", None, "!=")) == [b"empty"]
     assert names(db, Condition("note", b"")) == [b"empty"]

@@ -167,7 +167,10 @@ def holds(value: Value, op: str, wanted: Value) -> bool:
 
 
 def fitting(value: bytes | int | float | datetime, column: Column) -> Value:
-    """A value as its column has it. Raises DatabaseRefused."""
+    """A value as its column has it. Raises DatabaseRefused.
+
+    The file has one way to write NULL and the empty text: where a column allows NULL, they are one value.
+    """
     try:
         if column.kind == "int":
             return seconds(value) if isinstance(value, datetime) else int(value)
@@ -177,4 +180,5 @@ def fitting(value: bytes | int | float | datetime, column: Column) -> Value:
         raise DatabaseRefused(f"column {column.name}({column.kind}): {error}") from None
     if isinstance(value, datetime):
         return date_text(value).encode()
-    return value if isinstance(value, bytes) else str(value).encode()
+    text = value if isinstance(value, bytes) else str(value).encode()
+    return text if text or not column.null else None
