@@ -14,17 +14,20 @@ from openserd.ctl.aliases import alias_db
 from openserd.ctl.avps import avp
 from openserd.ctl.client import FifoClient
 from openserd.ctl.config import Settings
-from openserd.ctl.context import Control
+from openserd.ctl.context import Client, Control
 from openserd.ctl.daemon import restart, start, stop
 from openserd.ctl.db import db
 from openserd.ctl.domains import domain
 from openserd.ctl.fifo import fifo
+from openserd.ctl.lcr import lcr
 from openserd.ctl.monitor import monitor
 from openserd.ctl.ps import ps
 from openserd.ctl.requests import cisco_restart, ping
 from openserd.ctl.rpids import rpid
 from openserd.ctl.speeddials import speeddial
+from openserd.ctl.tls import tls
 from openserd.ctl.ul import alias, online, ul
+from openserd.ctl.unixsock import SocketClient, unixsock
 from openserd.ctl.users import add, mail, passwd, rm
 
 COMMANDS = {
@@ -34,7 +37,8 @@ COMMANDS = {
     "ul": ul, "usrloc": ul, "alias": alias, "online": online,
     "monitor": monitor, "moni": monitor, "con": monitor, "console": monitor,
     "start": start, "stop": stop, "restart": restart,
-    "fifo": fifo, "ps": ps, "ping": ping, "cisco_restart": cisco_restart,
+    "lcr": lcr, "tls": tls,
+    "fifo": fifo, "unixsock": unixsock, "ps": ps, "ping": ping, "cisco_restart": cisco_restart,
 }  # fmt: skip
 
 
@@ -50,8 +54,17 @@ def main(context: click.Context, path: str | None, reply_dir: str | None, url: s
         signal.signal(number, leave)
     if context.obj is None:
         settings = Settings()
-        client = FifoClient(path or settings.get("OSER_FIFO"), reply_dir or settings.get("OSER_REPLY_DIR"))
-        context.obj = Control(settings, client, url)
+        context.obj = Control(settings, client_of(settings, path, reply_dir), url)
+
+
+def client_of(settings: Settings, path: str | None = None, reply_dir: str | None = None) -> Client:
+    """The way to the server: the FIFO, or the control socket where CTLENGINE says so and no FIFO is named."""
+    engine = settings.get("CTLENGINE").upper()
+    if engine not in ("FIFO", "UNIXSOCK"):
+        raise click.UsageError(f"CTLENGINE is {engine!r}: FIFO or UNIXSOCK is expected")
+    if engine == "UNIXSOCK" and path is None:
+        return SocketClient(settings.get("OSER_UNIXSOCK"))
+    return FifoClient(path or settings.get("OSER_FIFO"), reply_dir or settings.get("OSER_REPLY_DIR"))
 
 
 @main.command()

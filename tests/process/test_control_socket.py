@@ -6,6 +6,8 @@ import pwd
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,26 @@ def test_commands_by_datagram(tmp_path: Path) -> None:
         assert stat.S_IMODE(os.lstat(caller.path).st_mode) == 0o600
         path = caller.path
     assert not os.path.lexists(path)
+
+
+def test_openserctl_sends_commands_by_the_socket(tmp_path: Path) -> None:
+    settings = {"CTLENGINE": "UNIXSOCK"}
+
+    def ctl(*words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "openserd.ctl", *words],
+            capture_output=True, text=True, timeout=30, check=False, env=os.environ | settings,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    with Server(SOCKET + hello_world(children=1), tmp_path) as server:
+        settings["OSER_UNIXSOCK"] = str(server.run / "control")
+        assert "core:rcv_requests" in ctl("unixsock", "get_statistics", "core:")
+        ctl("unixsock", "no_such_command", code=1)
+        ctl("ul", "add", "alice", "sip:alice@192.0.2.1")
+        assert "sip:alice@192.0.2.1" in ctl("ul", "show", "alice")
+        assert "get_statistics" in ctl("fifo", "which")
 
 
 def test_a_killed_process_of_the_socket_is_replaced(tmp_path: Path) -> None:
