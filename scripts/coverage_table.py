@@ -366,8 +366,7 @@ def ctl_commands() -> list[Row]:
     rows = []
     for fact in openser12.read("ctl_commands"):
         if fact["kind"] == "variable":
-            state = WORKS if fact["name"] in declarations.control_variables() else MISSING
-            rows.append(Row("variables", fact["name"], state))
+            rows.append(control_variable(fact["name"]))
         elif fact["tool"] == "openserctl":
             rows.append(control_command(fact["name"]))
         else:
@@ -375,10 +374,23 @@ def ctl_commands() -> list[Row]:
     return rows
 
 
+#: Variables that name programs and folders of a tool that is a shell script.
+OF_THE_SHELL: Final = frozenset(("AWK", "EGREP", "EXPR", "LAST_LINE", "MD5", "MYLIBDIR", "OSERUNIX"))
+
+
+def control_variable(name: str) -> Row:
+    """A variable of openserctlrc."""
+    if name in OF_THE_SHELL:
+        return Row("variables", name, ASIDE, "a program or folder of the shell script, of which none is run")
+    return Row("variables", name, WORKS if name in declarations.control_variables() else MISSING)
+
+
 def database_command(fact: Facts) -> Row:
     """A command of one of OpenSER's database scripts: openserdbctl has those of all."""
+    if fact["tool"] == "sc.dbtext":
+        return Row(fact["tool"], fact["name"], ASIDE, "a second tool for what openserctl does with DBENGINE=DBTEXT")
     lacking = [name for name in openser12.words(fact["name"]) if name not in declarations.database_commands()]
-    if fact["tool"] == "sc.dbtext" or lacking:
+    if lacking:
         return Row(fact["tool"], fact["name"], MISSING)
     return Row(fact["tool"], fact["name"], WORKS)
 
@@ -507,9 +519,8 @@ def module_summary() -> str:
         cells = [share_of(one for one in rows(table) if one.group == row.name) for table in OF_MODULES.values()]
         counted = [one for one in rows_of_module(row.name) if one.state != ASIDE]
         works = sum(one.state == WORKS for one in counted)
-        lines.append(
-            f"| {row.name} | {' | '.join(cells)} | {works} of {len(counted)} | {percent(works, len(counted))} |"
-        )
+        all_of_it = f"{works} of {len(counted)} | {percent(works, len(counted))}" if counted else "no rows | 100 %"
+        lines.append(f"| {row.name} | {' | '.join(cells)} | {all_of_it} |")
     return "\n".join([*lines, "", f"Not there yet ({len(absent)}): {', '.join(absent)}.", ""])
 
 
