@@ -3,6 +3,11 @@
 While this process waits in a driver, a thread looks at the clock a few times a second.  When the time is over it shuts
 the driver's sockets down, upon which the driver reports a lost connection.  It touches nothing else and is the only
 thread of the process; a driver without sockets is left alone.
+
+Nothing else bounds all of them.  SQL_ATTR_QUERY_TIMEOUT is the server's to keep (psqlodbc makes of it `SET
+statement_timeout`), which one that hangs does not.  MariaDB's driver has READ_TIMEOUT, PostgreSQL's has nothing of the
+kind.  Both wait in poll(), which SO_RCVTIMEO does not end, nor TCP_USER_TIMEOUT while the machine still answers; and a
+signal is handled only when the driver has come back.
 """
 
 import os
