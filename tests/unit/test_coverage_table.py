@@ -38,6 +38,7 @@ DIFFERENCES: Final[dict[str, str]] = {
     "tm.other_process_requests ours": "shows that any process takes any message",
     "auth.pv_proxy_authenticate ours": "a password that the script knows, as in Kamailio",
     "auth.pv_www_authenticate ours": "a password that the script knows, as in Kamailio",
+    "registrar.unregister ours": "as in OpenSER 1.3",
     "auth.algorithms ours": "RFC 8760 asks for more than MD5",
     "auth.qop ours": "auth-int has to be offered to be used",
     **dict.fromkeys(("auth.one_time_nonce ours", "auth.max_nonces ours", "auth.retransmission_window ours"),

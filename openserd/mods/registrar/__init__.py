@@ -13,6 +13,7 @@ from openserd.core.module import (
     Fn,
     Int,
     Module,
+    PvStr,
     Str,
     between,
     not_negative,
@@ -81,6 +82,7 @@ class Registrar(Module):
         ),
         "lookup": Fn(Fixup("domain", "fix_domain"), routes=REQUEST | FAILURE, on_error=ERROR),
         "registered": Fn(Fixup("domain", "fix_domain"), routes=REQUEST | FAILURE),
+        "unregister": Fn(Fixup("domain", "fix_domain"), PvStr("uri"), routes=REQUEST | FAILURE),
         "add_sock_hdr": Fn(Str("name"), routes=REQUEST),
     }
 
@@ -182,6 +184,19 @@ class Registrar(Module):
         except (SipError, ResourceError):
             return FALSE
         return OK if is_registered(bindings, int(msg.received_at)) else FALSE
+
+    def unregister(self, msg: "SipMsg", domain: bytes, uri: bytes) -> int:
+        """1 the AoR that `uri` names has no contact any more. Ours, as in OpenSER 1.3.
+
+        -1 it is no AoR, or the database (usrloc's db_mode 3) does not answer.
+        """
+        try:
+            aor = self.aors.normal(uri)
+            if aor:
+                self.location.delete(domain, aor, int(msg.received_at))
+        except (SipError, ResourceError):
+            return FALSE
+        return OK if aor else FALSE
 
     def add_sock_hdr(self, msg: "SipMsg", name: bytes) -> int:
         """Adds a header field with the listener that the request came in by, for the registrar behind."""

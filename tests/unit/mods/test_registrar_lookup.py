@@ -165,3 +165,14 @@ def test_registered_is_true_for_a_user_with_contacts_and_changes_nothing(site: S
     msg = site.request()
     assert site.registrar.registered(msg, site.table) == 1
     assert msg.ruri == b"sip:alice@example.com"
+
+
+def test_unregister_takes_all_contacts_of_an_aor_and_of_no_other(site: Site) -> None:
+    site.register([A, B])
+    site.register(["<sip:bob@192.0.2.12>"], to="sip:bob@example.com")
+    msg = site.request()
+    assert site.registrar.unregister(msg, site.table, b"sip:Alice@example.com:5070;x=y") == 1
+    assert (site.uris(b"alice"), site.uris(b"bob")) == ([], [b"sip:bob@192.0.2.12"])
+    assert site.registrar.unregister(msg, site.table, b"sip:alice@example.com") == 1
+    assert site.registrar.unregister(msg, site.table, b"alice") == -1
+    assert site.registrar.unregister(msg, site.table, b"sip:example.com") == -1
