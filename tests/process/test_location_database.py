@@ -224,6 +224,29 @@ def test_two_servers_on_one_file_see_each_others_registrations(path: Path, tmp_p
         assert "Traceback" not in first.log + second.log
 
 
+ATTACK = "x');DROP/**/TABLE/**/location;--"
+
+
+@pytest.mark.parametrize("db_mode", [1, 3])
+def test_what_looks_like_a_statement_in_a_register_is_stored_as_it_is(
+    db_mode: int, path: Path, tmp_path: Path, phone: PhoneMaker
+) -> None:
+    sent = (ATTACK, f"sip:{ATTACK}@127.0.0.1:5070", ATTACK, f"Phone'; {ATTACK}")
+    user, contact, call_id, user_agent = sent
+    with server_on(path, db_mode, tmp_path) as server:
+        one = phone("a", server)
+        request = one.request(
+            "REGISTER", f"sip:{one.domain}", to=f"<sip:{user}@{one.domain}>", call_id=call_id, cseq=1,
+            contact=f"<{contact}>", headers=[("Expires", "600"), ("User-Agent", user_agent)],
+        )  # fmt: skip
+        assert one.transact(request).code == 200
+        host = one.request("REGISTER", f"sip:{one.domain}", to=f"<sip:bob@{ATTACK}>", contact="<sip:bob@127.0.0.1>")
+        assert one.transact(host).code == 400
+        with sqlite3.connect(path, timeout=10) as connection:
+            rows = connection.execute("SELECT username, contact, callid, user_agent FROM location").fetchall()
+        assert rows == [(user.lower(), contact, call_id, user_agent)]
+
+
 # --- a database that is away ----------
 
 
