@@ -6,8 +6,11 @@ Ticks are the monotonic clock in milliseconds, the same in all processes, modulo
 time is at most 2**31 - 1 ticks ahead or behind.  The tick 0 is written as 1.
 
 Whoever holds a record's lock arms its slot by one store; the timer process scans up to the high-water mark, takes the
-lock of each slot found and reads the record, or `due_of`, again.
-Measured (Debian's Python 3.11): arm 0.12 us, 4096 slots with 20 due scanned in 0.23 ms, unarmed ones in 0.002 ms.
+lock of each slot found and reads the record, or `due_of`, again.  Most slots wait for seconds and are as they were at
+the scan before: the process that scans remembers of each chunk how it looked and when its first slot is due, and until
+then looks into those alone that have changed.
+Measured (Debian's Python 3.11): arm 0.12 us, 4096 armed slots scanned in 0.02 ms, in 0.17 ms (0.19 without
+the memory) where 20 anywhere among them have changed.
 """
 
 import mmap
@@ -19,8 +22,8 @@ from openserd.shm.segment import Segment
 TICK_MASK: Final = 0xFFFFFFFF
 HALF: Final = 1 << 31
 NOT_ARMED: Final = 0
-CHUNK: Final = 1024
-UNARMED: Final = bytes(CHUNK * 4)
+CHUNK: Final = 128
+NEVER: Final = -1  #: when a chunk without any armed slot is due
 
 
 def ticks() -> int:
@@ -31,13 +34,14 @@ def ticks() -> int:
 class Deadlines:
     """One due time for each of `n_slots` slots, numbered from 1 as in a table."""
 
-    __slots__ = ("_base", "_buf", "_words", "n_slots")
+    __slots__ = ("_base", "_buf", "_seen", "_words", "n_slots")
 
     def __init__(self, segment: Segment, n_slots: int) -> None:
         self.n_slots: int = n_slots
         self._base: int = segment.reserve((n_slots + 1) * 4)
         self._words: memoryview = segment.words(self._base, n_slots + 1)
         self._buf: mmap.mmap = segment.buf
+        self._seen: dict[int, tuple[bytes, int]] = {}  #: start of a chunk -> its words, when its first slot is due
 
     def arm(self, slot: int, due: int) -> None:
         """`slot` is due at tick `due`, whatever it was before.  The record's lock."""
@@ -63,10 +67,27 @@ class Deadlines:
         for start in range(1, high_water + 1, CHUNK):
             end = min(start + CHUNK, high_water + 1)
             raw = self._buf[self._base + start * 4 : self._base + end * 4]
-            if raw == UNARMED[: len(raw)]:
+            seen, first = self._seen.get(start, _UNSEEN)
+            if raw == seen and (first == NEVER or (now - first) & TICK_MASK >= HALF):
                 continue
-            found.extend(_find_due(self._words[start:end].tolist(), start, now))
+            dues = memoryview(raw).cast("I").tolist()
+            found += _find_due(dues, start, now)
+            self._seen[start] = raw, _first_due(dues, now)
         return found
+
+
+_UNSEEN: Final = (b"", NEVER)
+
+
+def _first_due(dues: list[int], now: int) -> int:
+    """The tick of the slot that is due first, a past one included; NEVER where none is armed."""
+    armed = [due for due in dues if due]
+    if not armed:
+        return NEVER
+    first, last = min(armed), max(armed)
+    if last - first < HALF:
+        return first
+    return min(armed, key=lambda due: (due - now + HALF) & TICK_MASK)
 
 
 def _find_due(dues: list[int], start: int, now: int) -> list[int]:

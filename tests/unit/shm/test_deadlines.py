@@ -1,5 +1,7 @@
 """Due times, on both sides of the clock's wrap."""
 
+import random
+
 import pytest
 
 from openserd.shm.deadlines import CHUNK, HALF, TICK_MASK, Deadlines, ticks
@@ -55,6 +57,22 @@ def test_due_is_what_lies_behind_wherever_the_clock_wraps(deadlines: Deadlines, 
     deadlines.arm(3, now + ahead)
     assert deadlines.due(now, N_SLOTS) == ([3] if ahead <= 0 else [])
     assert deadlines.is_due(3, now) == (ahead <= 0)
+
+
+@pytest.mark.parametrize("start", [1000, HALF - 3000, TICK_MASK - 3000])
+def test_scan_after_scan_finds_what_is_due_whatever_changed_between(deadlines: Deadlines, start: int) -> None:
+    chance = random.Random(start)
+    slots = range(1, N_SLOTS + 1)
+    found = 0
+    for now in range(start, start + 6000, 100):
+        for slot in chance.choices(slots, k=40):
+            deadlines.arm(slot, now + chance.randrange(-200, 4000)) if chance.random() < 0.8 else deadlines.disarm(slot)
+        due = deadlines.due(now, N_SLOTS)
+        assert due == [slot for slot in slots if deadlines.is_due(slot, now)]
+        for slot in due[::2]:
+            deadlines.disarm(slot)
+        found += len(due)
+    assert found > 100
 
 
 def test_tick_0_is_armed_all_the_same(deadlines: Deadlines) -> None:
