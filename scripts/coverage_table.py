@@ -20,7 +20,7 @@ from openserd.core.module import Module, Param
 from openserd.core.params import NAMES
 from openserd.errors import ConfigError
 from openserd.script.commands import COMMANDS
-from openserd.script.pvars import compile_variable
+from openserd.script.variables.compile import compile_variable
 from scripts import declarations, openser12, probes
 from scripts.openser12 import Facts
 

@@ -31,8 +31,8 @@ from openserd.ctl.__main__ import main as ctl_main
 from openserd.ctl.database.__main__ import main as database_main
 from openserd.errors import OpenserError
 from openserd.script import load
-from openserd.script.command import Command
 from openserd.script.commands import COMMANDS
+from openserd.script.commands.command import Command
 from openserd.server.assembly import SHMEM_STATISTICS, Server, mi_command
 from openserd.server.listening import make_listeners
 from openserd.server.loader import ModuleLoader

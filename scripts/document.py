@@ -20,12 +20,12 @@ from openserd.core.params import SETTINGS, Setting, tos_value
 from openserd.ctl.__main__ import main as ctl_main
 from openserd.ctl.database.__main__ import main as database_main
 from openserd.errors import ConfigError
-from openserd.script import pvars_address, pvars_message, pvars_uri
-from openserd.script.command import Command
-from openserd.script.functions import STEERING, signature
-from openserd.script.pvars_named import FAMILIES, colour_variable
-from openserd.script.transformations import TRANSFORMATIONS
-from openserd.script.variable import Definition
+from openserd.script.commands.command import Command
+from openserd.script.compiler.functions import STEERING, signature
+from openserd.script.variables import address, message, uri
+from openserd.script.variables.named import FAMILIES, colour_variable
+from openserd.script.variables.transformations import TRANSFORMATIONS
+from openserd.script.variables.variable import Definition
 from scripts import declarations, openser12, script_language
 from scripts.declarations import doc, paragraphs, sentence
 from scripts.markdown import NOTHING, Cells, begun, code, page, section, table
@@ -311,9 +311,9 @@ def core_function_part(command: Command) -> str:
 # -- pseudo-variables ---------------------------------------------------------------------------------------
 
 DRAWERS: Final[dict[str, Mapping[str, Definition]]] = {
-    "Request URI and destination set": pvars_uri.VARIABLES,
-    "Addresses and credentials": pvars_address.VARIABLES,
-    "Message": pvars_message.VARIABLES,
+    "Request URI and destination set": uri.VARIABLES,
+    "Addresses and credentials": address.VARIABLES,
+    "Message": message.VARIABLES,
 }
 
 

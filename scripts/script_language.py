@@ -9,11 +9,11 @@ from typing import Final
 
 from openserd.core.module import ROUTE_NAMES
 from openserd.core.params import SETTINGS
-from openserd.script import runtime
-from openserd.script.grammar import MAX_NESTING
-from openserd.script.grammar_expressions import LEVELS
-from openserd.script.lints import LINTS
-from openserd.script.literals import BOOLEANS
+from openserd.script.checks.lints import LINTS
+from openserd.script.compiler import runtime
+from openserd.script.grammar.expressions import LEVELS
+from openserd.script.grammar.literals import BOOLEANS
+from openserd.script.grammar.read import MAX_NESTING
 from scripts.markdown import Cells, begun, code, page, section, table
 
 FENCE: Final = re.compile(r"```openser\n(?P<text>.*?)```", re.DOTALL)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from openserd.core.context import Core
     from openserd.core.database.values import Row
     from openserd.core.message import SipMsg
-    from openserd.script.variable import Variable
+    from openserd.script.variables.variable import Variable
 
 TABLE_VERSION: Final = 1
 ROUTES: Final = REQUEST | FAILURE | BRANCH

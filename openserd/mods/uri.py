@@ -7,7 +7,7 @@ from openserd.core.message import SipMsg
 from openserd.core.module import FAILURE, FALSE, OK, REQUEST, Fn, Module, PvName, Str, Value
 from openserd.errors import SipError
 from openserd.parser.uri import TEL, parse_uri
-from openserd.script.variable import Variable
+from openserd.script.variables.variable import Variable
 
 E164: Final = re.compile(rb"\+[0-9]{2,15}")
 

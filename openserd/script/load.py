@@ -11,20 +11,20 @@ from openserd.core.module import Module
 from openserd.core.params import GlobalParams
 from openserd.core.routes import Routes
 from openserd.errors import ConfigError
-from openserd.script.check import check_blocks
-from openserd.script.comparisons import Comparisons
-from openserd.script.compile import Compiler, Generated, routes_of, run_module, wrapping
-from openserd.script.emit import locate
-from openserd.script.functions import Functions
-from openserd.script.grammar import read
-from openserd.script.graph import Graph
-from openserd.script.lint import lint
-from openserd.script.loading import Loader, Loading
-from openserd.script.names import Names
+from openserd.script.checks.blocks import check_blocks
+from openserd.script.checks.graph import Graph
+from openserd.script.checks.lint import lint
+from openserd.script.checks.report import CHECK, LINT, STRICT, Report
+from openserd.script.compiler.comparisons import Comparisons
+from openserd.script.compiler.emit import locate
+from openserd.script.compiler.functions import Functions
+from openserd.script.compiler.loading import Loader, Loading
+from openserd.script.compiler.names import Names
+from openserd.script.compiler.routes import Compiler, Generated, routes_of, run_module, wrapping
+from openserd.script.grammar.read import read
 from openserd.script.problems import ConfigErrors, in_order
-from openserd.script.report import CHECK, LINT, STRICT, Report
-from openserd.script.source import Source
-from openserd.script.surroundings import NOWHERE, Surroundings
+from openserd.script.text.source import Source
+from openserd.script.text.surroundings import NOWHERE, Surroundings
 from openserd.script.tree import Block
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from openserd.core.params import GlobalParams
 from openserd.core.receive import Receiver
 from openserd.core.transport import DEFAULT_PORT, Listener
 from openserd.parser.message import Message
-from openserd.script.functions import Environment
-from openserd.script.pvars import compile_variable
-from openserd.script.pvars_named import SCRIPT_VARIABLES
+from openserd.script.compiler.functions import Environment
+from openserd.script.variables.compile import compile_variable
+from openserd.script.variables.named import SCRIPT_VARIABLES
 from openserd.server.assembly import read_text
 from openserd.testing.clock import Clock
 from openserd.testing.messages import (

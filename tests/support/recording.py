@@ -12,8 +12,8 @@ from openserd.core.forward import build_request
 from openserd.core.message import SipMsg
 from openserd.core.module import Module
 from openserd.core.transport import Address, Listener
-from openserd.script.format import compile_format
-from openserd.script.pvars import compile_variable
+from openserd.script.variables.compile import compile_variable
+from openserd.script.variables.format import compile_format
 
 CALLER: Address = ("192.0.2.10", 5062)
 

@@ -9,7 +9,7 @@ import pytest
 from openserd.core.module import ANY_ROUTE, Module, Param
 from openserd.core.params import NAMES, Setting
 from openserd.script.commands import COMMANDS
-from openserd.script.pvars import compile_variable
+from openserd.script.variables.compile import compile_variable
 from scripts import coverage_table, declarations, openser12, probes
 from scripts.openser12 import Facts
 

@@ -23,6 +23,18 @@ LAYERS = [
 ]
 RANK = {part: rank for rank, row in enumerate(LAYERS) for part in row}
 
+# The same inside of the script layer.
+SCRIPT_LAYERS = [
+    {"problems", "tree"},
+    {"text", "variables", "commands"},
+    {"grammar"},
+    {"checks"},
+    {"compiler"},
+    {"load"},
+    {""},
+]
+SCRIPT_RANK = {part: rank for rank, row in enumerate(SCRIPT_LAYERS) for part in row}
+
 
 @dataclass(frozen=True)
 class Import:
@@ -92,10 +104,17 @@ def imports_below(root: Path) -> list[Import]:
     return found
 
 
+def script_part(module: str) -> str:
+    """`text` for script.text.source, `tree` for script.tree, empty for script itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
 def is_allowed(link: Import) -> bool:
     source, target = link.source.split("."), link.target.split(".")
     if source[0] != target[0]:
         return RANK[target[0]] < RANK[source[0]]
+    if source[0] == "script" and script_part(link.source) != script_part(link.target):
+        return SCRIPT_RANK[script_part(link.target)] < SCRIPT_RANK[script_part(link.source)]
     if source[0] == "mods" and len(source) > 1 and len(target) > 1:
         return source[1] == target[1]  # modules meet through published objects, never by import
     return True
@@ -127,6 +146,8 @@ IMPORTS = imports_below(ROOT / PACKAGE)
 def test_every_part_of_the_package_has_a_layer() -> None:
     parts = {module_name(path, ROOT / PACKAGE).split(".")[0] for path in (ROOT / PACKAGE).rglob("*.py")}
     assert parts <= set(RANK)
+    script = ROOT / PACKAGE / "script"
+    assert {module_name(path, script).split(".")[0] for path in script.rglob("*.py")} == set(SCRIPT_RANK)
 
 
 def test_no_import_goes_upwards_or_sideways() -> None:
@@ -159,7 +180,11 @@ def write_package(root: Path, files: dict[str, str]) -> list[Import]:
         ("shm/lock.py", "from openserd.parser import via"),
         ("parser/via.py", "import openserd.core.message"),
         ("core/message.py", "from ..script import grammar"),
-        ("script/grammar.py", "from openserd.mods.tm import t_relay"),
+        ("script/tree.py", "from openserd.mods.tm import t_relay"),
+        ("script/tree.py", "from openserd.script.text.source import Source"),
+        ("script/text/source.py", "from openserd.script.grammar import read"),
+        ("script/text/source.py", "from openserd.script import load"),
+        ("script/variables/uri.py", "from openserd.script.commands import uri"),
         ("mods/rr.py", "from openserd.mods import tm"),
         ("mods/rr.py", "from openserd.mods.tm.table import Cell"),
         ("server/master.py", "from openserd.ctl.__main__ import main"),
@@ -167,7 +192,7 @@ def write_package(root: Path, files: dict[str, str]) -> list[Import]:
     ],
 )
 def test_walk_sees_an_import_that_is_not_allowed(tmp_path: Path, file: str, text: str) -> None:
-    modules = {"parser/via.py": "", "mods/tm/table.py": "", "shm/lock.py": "", "script/grammar.py": ""}
+    modules = {"parser/via.py": "", "mods/tm/table.py": "", "shm/lock.py": "", "script/grammar/read.py": ""}
     links = write_package(tmp_path, {**modules, file: text})
     assert [is_allowed(link) for link in links] == [False]
 
@@ -179,6 +204,8 @@ def test_walk_sees_an_import_that_is_not_allowed(tmp_path: Path, file: str, text
         ("mods/tm/module.py", "from .table import Cell"),
         ("core/message.py", "from openserd import __version__, errors"),
         ("server/master.py", "from openserd.core import message\nimport os"),
+        ("script/grammar/read.py", "from openserd.script.tree import Item"),
+        ("script/grammar/read.py", "from openserd.script.grammar import tokens"),
     ],
 )
 def test_walk_lets_pass_what_looks_down(tmp_path: Path, file: str, text: str) -> None:

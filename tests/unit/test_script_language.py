@@ -4,8 +4,8 @@ import pytest
 
 from openserd.core.context import Core
 from openserd.script import STRICT, load
-from openserd.script.diagnose import KEYWORDS
-from openserd.script.preprocess import WORDS
+from openserd.script.grammar.diagnose import KEYWORDS
+from openserd.script.text.preprocess import WORDS
 from openserd.server.loader import ModuleLoader
 from scripts import script_language
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from openserd.errors import ConfigError
-from openserd.script.pvars import compile_variable, read_variable
-from openserd.script.pvars_named import FAMILIES, avp_variable, parse_avp_aliases, parse_avp_name, text_param
-from openserd.script.pvars_syntax import spelling_at
-from openserd.script.variable import as_bytes
+from openserd.script.variables.compile import compile_variable, read_variable
+from openserd.script.variables.named import FAMILIES, avp_variable, parse_avp_aliases, parse_avp_name, text_param
+from openserd.script.variables.syntax import spelling_at
+from openserd.script.variables.variable import as_bytes
 
 if TYPE_CHECKING:
     from openserd.core.avp import Name

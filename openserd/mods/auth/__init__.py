@@ -49,7 +49,7 @@ from openserd.mods.auth.replay import History
 from openserd.mods.auth.rpid import HEADER, is_e164
 from openserd.mods.auth.service import NEVER_CHALLENGED, Authentication
 from openserd.parser import names
-from openserd.script.pvars_named import avp_param
+from openserd.script.variables.named import avp_param
 
 if TYPE_CHECKING:
     from openserd.core.context import Core

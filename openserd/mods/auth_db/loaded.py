@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from openserd.core.avp import Name
 from openserd.core.database.values import Value, check_name
 from openserd.errors import ConfigError, ResourceError
-from openserd.script.pvars_named import avp_param
+from openserd.script.variables.named import avp_param
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg

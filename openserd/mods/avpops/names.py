@@ -9,9 +9,16 @@ from typing import Any, Final, NamedTuple
 
 from openserd.core.avp import Avp, AvpList, Name
 from openserd.errors import ConfigError
-from openserd.script.pvars_named import FAMILIES, avp_variable, encoded, parse_avp_aliases, parse_avp_name, text_param
-from openserd.script.pvars_syntax import match_variable, spelling_at
-from openserd.script.variable import Index
+from openserd.script.variables.named import (
+    FAMILIES,
+    avp_variable,
+    encoded,
+    parse_avp_aliases,
+    parse_avp_name,
+    text_param,
+)
+from openserd.script.variables.syntax import match_variable, spelling_at
+from openserd.script.variables.variable import Index
 
 AVP_EXPECTED: Final = "an AVP such as $avp(s:name), $avp(i:12) or $avp(alias)"
 GROUP_EXPECTED: Final = "$avp(name), or i, s or a for every AVP with a number, with text or with any as its name"

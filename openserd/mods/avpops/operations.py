@@ -11,7 +11,7 @@ from openserd.errors import ConfigError, SipError
 from openserd.mods.avpops.checks import Values, parts_of, values_of
 from openserd.mods.avpops.names import AvpRef, Group, avp_or_group, avp_ref, constant, flags_of, split, wrapped
 from openserd.parser.uri import parse_uri
-from openserd.script.variable import as_bytes
+from openserd.script.variables.variable import as_bytes
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg

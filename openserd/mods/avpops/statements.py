@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from openserd.core.database import Database, Value, seconds
 from openserd.errors import ConfigError
 from openserd.mods.avpops.names import AvpRef, wrapped
-from openserd.script.pvars_syntax import match_variable
+from openserd.script.variables.syntax import match_variable
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -18,8 +18,8 @@ from openserd.errors import ConfigError, SipError
 from openserd.mods.avpops.names import AvpRef, Group, avp_or_group, split, wrapped
 from openserd.mods.avpops.schemes import Scheme, find_scheme
 from openserd.parser.uri import parse_uri
-from openserd.script.pvars_named import encoded
-from openserd.script.variable import as_bytes
+from openserd.script.variables.named import encoded
+from openserd.script.variables.variable import as_bytes
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg

@@ -15,7 +15,7 @@ from openserd.core.module import FAILURE, FALSE, OK, REQUEST, Context, Fixup, Fn
 from openserd.errors import ConfigError, OpenserError
 from openserd.mods.group.expressions import Expressions, Rule, rules_of
 from openserd.mods.group.whose import EXPECTED, Whose, compile_whose
-from openserd.script.pvars_named import avp_param, parse_avp_aliases, parse_avp_name
+from openserd.script.variables.named import avp_param, parse_avp_aliases, parse_avp_name
 
 if TYPE_CHECKING:
     from openserd.core.context import Core

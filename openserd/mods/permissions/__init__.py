@@ -37,14 +37,14 @@ from openserd.mods.permissions.addresses import AddressGroups, shown_host, shown
 from openserd.mods.permissions.rules import Rule, Rules, parse_rules, without_escapes
 from openserd.mods.permissions.trusted import Peer, TrustedPeers, usable
 from openserd.parser.uri import parse_uri
-from openserd.script.pvars_named import avp_param, parse_avp_aliases, parse_avp_name
+from openserd.script.variables.named import avp_param, parse_avp_aliases, parse_avp_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from openserd.core.context import Core
     from openserd.core.message import SipMsg
-    from openserd.script.variable import Variable
+    from openserd.script.variables.variable import Variable
 
 log = logging.getLogger("openserd")
 

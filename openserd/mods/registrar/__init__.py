@@ -28,7 +28,7 @@ from openserd.mods.registrar.save import SAVE_NO_REPLY, Saver
 from openserd.mods.registrar.sockets import Sockets
 from openserd.parser.qvalue import MAX_Q
 from openserd.parser.uri import parse_uri
-from openserd.script.pvars_named import avp_param, parse_avp_aliases
+from openserd.script.variables.named import avp_param, parse_avp_aliases
 
 if TYPE_CHECKING:
     from openserd.core.context import Core

@@ -85,7 +85,7 @@ from openserd.mods.tm.statistics import TmStats
 from openserd.mods.tm.store import TransactionStore
 from openserd.mods.tm.tell import Append, Info, Teller
 from openserd.mods.tm.timers import Timers
-from openserd.script.pvars_named import avp_param
+from openserd.script.variables.named import avp_param
 
 if TYPE_CHECKING:
     from regex import Pattern

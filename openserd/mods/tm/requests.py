@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from openserd.core.context import Core
-    from openserd.script.pvars_named import AvpName
+    from openserd.script.variables.named import AvpName
 
     Step = Callable[[Transaction, int], None]
 

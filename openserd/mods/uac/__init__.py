@@ -15,8 +15,8 @@ from openserd.mods.uac.credentials import Credential, answer, credential_check, 
 from openserd.mods.uac.scramble import scramble, unscramble
 from openserd.parser import names
 from openserd.parser.uri import parse_uri
-from openserd.script.pvars_named import AvpName, avp_param
-from openserd.script.variable import as_bytes
+from openserd.script.variables.named import AvpName, avp_param
+from openserd.script.variables.variable import as_bytes
 
 if TYPE_CHECKING:
     from openserd.core.context import Core

@@ -1,0 +1,1 @@
+"""From text to tree, and the words for what cannot be read."""

@@ -1,0 +1,1 @@
+"""Pseudo-variables, their transformations, and formatted text with variables in it."""
