@@ -16,10 +16,10 @@ from tests.support import Server, Sipp, free_port, hello_world, wait_until
 from tests.support.probe import Prober
 from tests.support.sipp import write_users
 
-SECONDS = int(os.environ.get("OPENSERD_KILL_SECONDS", "20"))
+SECONDS = int(os.environ.get("OPENSERD_KILL_SECONDS", "10"))
 SEED = int(os.environ.get("OPENSERD_KILL_SEED", str(time.time_ns() & 0xFFFFFF)))
 RATE = 50  # calls a second
-KILL_EVERY = 2.0
+KILL_EVERY = 1.0
 N_USERS = 200
 N_WORKERS = 4
 KEPT = 5  #: accepted_timer: seconds until the last call's transaction ends
@@ -28,7 +28,7 @@ REGISTER = Path(__file__).parents[1] / "sipp/01.register-and-call/register.xml"
 
 
 class Killer:
-    """Kills one of the processes that `victims` names each two seconds, while it is asked to."""
+    """Kills one of the processes that `victims` names each `KILL_EVERY` seconds, while it is asked to."""
 
     def __init__(self, victims: Callable[[], list[int]]) -> None:
         self.victims = victims
