@@ -10,8 +10,6 @@ from openserd.server.loader import ModuleLoader
 from openserd.testing import Result, Script
 from tests.support.databases import MariaDb, Postgres
 
-pytestmark = pytest.mark.process
-
 PREFERENCES = (
     "create table prefs (uuid varchar(64) not null, username varchar(64) not null, domain varchar(128) not null,"
     " attribute varchar(32) not null, type int not null, value varchar(128) not null)"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.conftest import PhoneMaker
-from tests.support import Message, Phone, Server, TimedOut, hello_world, wait_until
+from tests.support import Message, Phone, Server, ServerError, TimedOut, hello_world, wait_until
 from tests.support.databases import MariaDb
 from tests.support.server import ROOT
 
@@ -402,11 +402,18 @@ def test_mariadb_killed_during_registrations_costs_nothing(db_mode: int, tmp_pat
             print(f"db_mode {db_mode}: slowest answer {slowest:.2f} s")
             assert slowest < 3.0
 
-            def agree() -> bool:
+            def differences() -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
+                """What only the table has, and what only memory has."""
                 lines = database.sql("select username, cseq from openser.location").splitlines()
-                return Counter((user, int(cseq)) for user, cseq in map(str.split, lines)) == in_memory(server)
+                table = Counter((user, int(cseq)) for user, cseq in map(str.split, lines))
+                memory = in_memory(server)
+                return dict(table - memory), dict(memory - table)
 
-            wait_until(agree, 45, "memory and table agree")
+            try:
+                wait_until(lambda: differences() == ({}, {}), 45, "memory and table agree")
+            except ServerError as error:
+                error.add_note(f"only in the table, only in memory: {differences()}, {states(server)}")
+                raise
 
 
 def bounce(database: MariaDb) -> None:

@@ -83,6 +83,7 @@ def test_a_call_goes_on_whichever_worker_has_its_next_step(tmp_path: Path, phone
         answer = callee.reply(third, 200)
         final = caller.receive_reply(invite, 200)
         assert final.get("from") == invite.get("from")
+        wait_until(lambda: server.log.count("ACC: ") >= 3, 3.0, "the answer's record, before another worker writes one")
         caller.ack(invite, final)
         assert uri_of(callee.receive_request("ACK").get("from")) == NOBODY
         kill_workers(server)
