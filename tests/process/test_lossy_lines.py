@@ -25,11 +25,11 @@ PARAMS = [
     f'"tm", "accepted_timer", {LIFE}',
     f'"tm", "wt_timer", {5 if CALLS else 1}',
 ]
-#: how the lines are, and how many of 1000 calls have to be complete
+#: how the lines are, and how many of 1000 calls have to be complete: at 20 % lost 3 of 1000 have bad luck 11 times
 LINES = {
     "5 % lost": ({"drop": 0.05}, 1000),
     "10 % lost": ({"drop": 0.1}, 1000),
-    "20 % lost": ({"drop": 0.2}, 990),
+    "20 % lost": ({"drop": 0.2}, 990 if CALLS else 950),
     "20 % doubled and reordered": ({"double": 0.2, "delay": 0.2, "delay_ms": 50}, 1000),
 }
 SMALL = ("20 % lost", "20 % doubled and reordered")

@@ -98,7 +98,7 @@ class Callee:
                 call.invite, 200, body=SDP, headers=[("Content-Type", "application/sdp")]
             )
         elif call.answered and not call.refused and now >= call.repeat_at:
-            call.gap = min(call.gap * 2, 4.0)
+            call.gap = min(call.gap * 2, 8 * self.t1)  # T2 is 8 * T1 (RFC 3261 13.3.1.4)
             call.repeat_at = now + call.gap
             self.phone.send(call.last_reply, call.invite.source)
 
