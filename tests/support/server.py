@@ -31,6 +31,7 @@ from tests.support.ports import LOOPBACK, free_port
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
+STARTED = "openserd is running."  # said by a master in the foreground when it has forked every process
 
 
 class ServerError(AssertionError):
@@ -232,8 +233,9 @@ class Server:
         return [*command, *([] if self.daemonize else ["-DD", "-E"]), *self.args]
 
     def start(self) -> None:
-        """Starts the daemon and returns when it answers."""
+        """Starts the daemon and returns when it answers and all its processes are there."""
         self.shm_before = shared_names()
+        n_started = self.log.count(STARTED)
         with self.log_file.open("ab") as log:
             self._popen = subprocess.Popen(
                 self.command(),
@@ -250,6 +252,8 @@ class Server:
                 self._find_daemon(self._popen)
             if self.probe:
                 self.wait_for_answer(START_SECONDS)
+                if not self.daemonize:
+                    wait_until(lambda: self.log.count(STARTED) > n_started, START_SECONDS, "all processes are started")
             if self.has_fifo:
                 wait_until(self.reads_fifo, START_SECONDS, f"the FIFO {self.fifo} is read")
         except BaseException as error:
