@@ -40,8 +40,8 @@ SQL = [name for name in DRIVERS if name != "dbtext"]
 OF_SERVERS = list(SERVERS)
 COLUMNS = ("name", "note", "number", "ratio", "at")
 DDL = (
-    "create table things (id {serial}, name varchar(64) not null, note {text}, number int, ratio {real}, at {date},"
-    " unique (name))"
+    "create table things (id {serial}, name varchar(64) not null default 'none', note {text}, number int,"
+    " ratio {real}, at {date}, unique (name))"
 )
 
 pytestmark = pytest.mark.xdist_group("databases")  # one server for all of them
@@ -330,6 +330,13 @@ def test_replace_changes_or_adds(db: Database) -> None:
     db.replace("things", thing(b"a", number=2), ("name",))
     db.replace("things", thing(b"b", number=3), ("name",))
     assert db.query("things", ("name", "number"), order="name") == [(b"a", 2), (b"b", 3)]
+
+
+def test_replace_leaves_one_row_where_there_were_several(db: Database) -> None:
+    for name, note in ((b"a", b"same"), (b"b", b"same"), (b"c", b"other")):
+        db.insert("things", thing(name, note=note))
+    db.replace("things", {"number": 2, "note": b"same"}, ("note",))
+    assert db.query("things", ("note", "number"), order="note") == [(b"other", None), (b"same", 2)]
 
 
 def test_large_tables_come_in_portions(db: Database) -> None:

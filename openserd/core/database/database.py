@@ -75,7 +75,8 @@ class Database:
         return self._do(lambda connection: connection.update(table, changes, where))
 
     def replace(self, table: str, row: Mapping[str, Value], keys: Sequence[str]) -> None:
-        """Changes the row that agrees with `row` in the columns `keys`; adds it where there is none."""
+        """Changes the row that agrees with `row` in the columns `keys`; adds it where there is none, and leaves one
+        where there are several."""
         self._do(lambda connection: connection.replace(table, row, keys))
 
     def delete(self, table: str, where: Where = ()) -> int:

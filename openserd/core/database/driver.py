@@ -59,9 +59,13 @@ class Connection(ABC):
         raise self.lacks("delete")
 
     def replace(self, table: str, row: Mapping[str, Value], keys: Sequence[str]) -> None:
-        """Changes the row that agrees with `row` in the columns `keys`; adds it where there is none."""
+        """Changes the row that agrees with `row` in the columns `keys`; adds it where there is none, and leaves one
+        where there are several."""
         found = [Condition(key, row[key]) for key in keys]
-        if not self.update(table, row, found):
+        n_changed = self.update(table, row, found)
+        if n_changed > 1:
+            self.delete(table, found)
+        if n_changed != 1:
             self.insert(table, row)
 
     def begin(self) -> None:

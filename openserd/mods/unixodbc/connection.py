@@ -140,15 +140,20 @@ class OdbcConnection(SqlConnection):
         return self.select(text, values)
 
     def replace(self, table: str, row: Mapping[str, Value], keys: Sequence[str]) -> None:
-        """Changes or adds a row; MySQL reports an unchanged row as not found, hence the look first."""
+        """Changes or adds a row, one in the place of several; MySQL reports an unchanged row as not found, hence the
+        look first."""
         found = [(key, row[key], "=") for key in keys]
         conditions = "".join(f" AND {self.condition(one)}" for one in found)
         text = f"SELECT 1 FROM {self.name(table)} WHERE 1=1{conditions}"
-        if self.select(text, [value for _, value, _ in found if value is not None]):
+        values = [value for _, value, _ in found if value is not None]
+        n_found = len(self.select(text, values))
+        if n_found == 1:
             text = self.update_text(table, tuple(row), ()) + f" WHERE 1=1{conditions}"
-            self.change(text, [*row.values(), *(value for _, value, _ in found if value is not None)])
-        else:
-            self.insert(table, row)
+            self.change(text, [*row.values(), *values])
+            return
+        if n_found:
+            self.change(f"DELETE FROM {self.name(table)} WHERE 1=1{conditions}", values)
+        self.insert(table, row)
 
     def begin(self) -> None:
         """Begins a transaction."""
