@@ -14,6 +14,7 @@ The first number of a record is 1 while anything in it is to be written.
 Nothing is asked of the database while a lock is held.  Whoever has written compares with what is there now (`confirm`)
 and writes again what another process has changed meanwhile, so that the last word of the database is that of memory.
 A NEW binding becomes DIRTY before it is written: should its writer be killed, the next one finds out about the row.
+A write that was given up may be executed later than others: while that can be, nothing becomes SYNC (see `doubt.py`).
 """
 
 import logging
@@ -23,6 +24,7 @@ from typing import Final, NamedTuple
 
 from openserd.core.database import (
     Database,
+    DatabaseBusy,
     DatabaseError,
     DatabaseRefused,
     DatabaseUnavailable,
@@ -34,6 +36,7 @@ from openserd.core.database.breaker import Breaker
 from openserd.core.statistics import Statistics
 from openserd.errors import ResourceError
 from openserd.mods.usrloc.binding import DELETED, DIRTY, MEMORY_ONLY, NEW, REFUSED, SYNC, Binding, Rules, next_expiry
+from openserd.mods.usrloc.doubt import Doubt
 from openserd.mods.usrloc.location import HEAD, Change, Domain, Location, same
 from openserd.mods.usrloc.preload import Loader
 from openserd.mods.usrloc.rows import Rows
@@ -68,7 +71,7 @@ class Backed(Location):
     changes from waiting for a database that does not take them.
     """
 
-    __slots__ = ("breaker", "database", "loader", "rows", "turn", "writes_through")
+    __slots__ = ("breaker", "database", "doubt", "loader", "rows", "turn", "writes_through")
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class Backed(Location):
         self.database = database
         self.rows = rows
         self.breaker = breaker
+        self.doubt = Doubt(memory.words(1))
         self.writes_through = writes_through
         self.turn: Lock = memory.lock("usrloc flush")
         self.loader = Loader(self, database, rows, memory.words(1), fetch_rows)
@@ -167,7 +171,12 @@ class Backed(Location):
         except DatabaseUnavailable as error:
             if self.breaker.failed(now_ms()):
                 log.error("usrloc: changes wait until the database takes them: %s", error)
+            if not isinstance(error, DatabaseBusy):
+                self.doubt.begin()
+                for work in works:
+                    self.confirm(work, ())
             return None
+        self.doubt.answered(now_ms() // 1000)
         if self.breaker.succeeded():
             log.warning("usrloc: the database takes changes again")
         return refused
@@ -212,8 +221,8 @@ class Backed(Location):
         yield from fresh
 
     def confirm(self, work: Work, refused: Collection[int]) -> list[Binding]:
-        """Notes in memory what the database has been told; what it has to be told again, because others have
-        changed it meanwhile."""
+        """Notes in memory what the database has been told, or may have been while there is doubt; what it has to
+        be told again, because others have changed it meanwhile."""
         table = self.table
         key = self.domains[work.domain].prefix + work.aor
         hash = table.hash(key)
@@ -221,8 +230,10 @@ class Backed(Location):
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
-            record, again = self.confirmed(stored, work.pending, refused)
-            self._store(key, hash, slot, [], record, due)
+            is_certain = not self.doubt.holds(now_ms() // 1000)
+            record, again = self.confirmed(stored, work.pending, refused, is_certain=is_certain)
+            if again or is_certain:
+                self._store(key, hash, slot, [], record, due)
         except ResourceError as error:
             log.error("usrloc: %r is written again later: %s", work.aor, error)
             return []
@@ -231,9 +242,9 @@ class Backed(Location):
         return again
 
     def confirmed(
-        self, stored: list[Binding], done: Sequence[Binding], refused: Collection[int]
+        self, stored: list[Binding], done: Sequence[Binding], refused: Collection[int], *, is_certain: bool = True
     ) -> tuple[list[Binding], list[Binding]]:
-        """A record in which what was written is marked, and what has to be written again."""
+        """A record in which what was certainly written is marked, and what has to be written again."""
         key = self.rows.key
         places = {key(one): place for place, one in enumerate(stored) if not one.flags & MEMORY_ONLY}
         again: list[Binding] = []
@@ -248,6 +259,8 @@ class Backed(Location):
             if not current.is_same(binding):
                 current.state = DIRTY
                 again.append(current)
+            elif not is_certain:
+                continue
             elif binding.expires == DELETED:
                 dropped.add(place)
             else:

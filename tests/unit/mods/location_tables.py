@@ -107,7 +107,7 @@ class DatabaseSite(Site):
         with outage(self.database):
             yield
         if isinstance(self.location, Backed):
-            self.location.breaker.words[0] = 0
+            self.location.breaker.words[0] = self.location.doubt.words[0] = 0
 
     def rows(self) -> list[Row]:
         """All rows of the table `location`."""

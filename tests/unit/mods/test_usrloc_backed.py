@@ -1,15 +1,17 @@
 """Bindings in memory and in a database: what is written when, what happens while the database is away."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from openserd.core.database import DatabaseBusy
+from openserd.core.database import DatabaseBusy, DatabaseUnavailable, Value
 from openserd.mods.usrloc import backed
 from openserd.mods.usrloc.backed import Backed, Work
 from openserd.mods.usrloc.binding import Binding
+from openserd.mods.usrloc.doubt import SETTLE_SECONDS
 from tests.unit.mods.location_kit import NOW
 from tests.unit.mods.location_tables import DatabaseSite, T, made, make_tables, outage, run
 
@@ -311,10 +313,94 @@ def test_what_had_to_wait_is_written_soon_after_the_database_is_back(back: Datab
         assert back.states() == {A: "CS_DIRTY"}
     back.backed.breaker.words[0] = 1
     back.usrloc.catch_up()
-    assert (back.stored(), back.states()) == ([A], {A: "CS_SYNC"})
+    assert back.stored() == [A]
     back.register([f"<{B}>"])
     back.usrloc.catch_up()
     assert back.stored() == [A]
+
+
+class LateServer:
+    """Gets the next statement of a database, does not answer, and executes it when asked to."""
+
+    def __init__(self, site: DatabaseSite, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ms = 1000
+        self.replace = site.database.replace
+        self.sent: list[tuple[str, dict[str, Value], Sequence[str]]] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+        monkeypatch.setattr(backed, "now_ms", lambda: self.ms)
+        monkeypatch.setattr(site.database, "replace", self.receive)
+
+    def receive(self, *statement: Any) -> None:
+        if self.sent:
+            self.replace(*statement)
+            return
+        self.sent.append(statement)
+        self.meanwhile()
+        raise DatabaseUnavailable("no answer within 2 s")
+
+    def execute(self) -> None:
+        self.replace(*self.sent[0])
+
+
+def test_a_write_that_is_executed_behind_a_later_one_is_undone_once_the_database_has_settled(
+    through: DatabaseSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateServer(through, monkeypatch)
+    through.register([f"<{A}>"])
+    late.ms += 2000
+    through.register([f"<{A}>;expires=0"])
+    assert (through.stored(), through.states()) == ([], {A: "deleted"})
+    late.execute()
+    assert through.stored() == [A]
+    late.ms += 1000 * SETTLE_SECONDS
+    through.usrloc.expire()
+    assert (through.stored(), through.states()) == ([], {})
+
+
+def test_a_write_given_up_after_another_process_has_deleted_the_contact_is_undone(
+    through: DatabaseSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateServer(through, monkeypatch)
+    late.meanwhile = lambda: through.location.delete(T, b"alice", NOW)
+    put(through.backed, made(A.encode()))
+    assert through.states() == {A: "deleted"}
+    late.execute()
+    late.ms += 2000
+    through.register([f"<{B}>"])
+    late.ms += 1000 * SETTLE_SECONDS
+    through.usrloc.expire()
+    assert (through.stored(), through.states()) == ([B], {B: "CS_SYNC"})
+
+
+def test_a_row_that_is_added_once_more_by_a_late_write_does_not_stay(
+    through: DatabaseSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateServer(through, monkeypatch)
+    through.register([f"<{A}>"])
+    late.ms += 2000
+    through.usrloc.expire()
+    _, row, _ = late.sent[0]
+    through.database.insert("location", row)
+    assert through.stored() == [A, A]
+    late.ms += 1000 * SETTLE_SECONDS
+    through.usrloc.expire()
+    assert (through.stored(), through.states()) == ([A], {A: "CS_SYNC"})
+
+
+def test_what_is_written_in_doubt_is_written_again_and_then_no_more(
+    through: DatabaseSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = LateServer(through, monkeypatch)
+    through.register([f"<{A}>"])
+    late.ms += 2000
+    through.register([f"<{B}>"], to="sip:bob@h")
+    assert through.states(b"bob") == {B: "CS_DIRTY"}
+    late.ms += 1000 * SETTLE_SECONDS
+    through.usrloc.expire()
+    assert (through.states(), through.states(b"bob")) == ({A: "CS_SYNC"}, {B: "CS_SYNC"})
+    run(through.path, "DELETE FROM location")
+    through.usrloc.expire()
+    assert through.rows() == []
 
 
 def test_changes_that_are_lost_at_the_end_are_counted(back: DatabaseSite, caplog: pytest.LogCaptureFixture) -> None:
