@@ -5,6 +5,7 @@ they hold a lock, wait for one, allocate or do anything else, recovers, and fork
 be stuck, torn or lost.  OPENSERD_SOAK_KILLS sets the number of kills, OPENSERD_SOAK_SEED repeats a run's choices.
 """
 
+import faulthandler
 import os
 import random
 import signal
@@ -29,6 +30,7 @@ SEED = int(os.environ.get("OPENSERD_SOAK_SEED", str(time.time_ns() & 0xFFFFFF)))
 N_CHILDREN = 4
 N_KEYS = 40
 PROGRESS_S = 1.0  #: how long a survivor may take for one round before it counts as stuck
+END_S = 20.0  #: how long one that was told to end may take
 EXIT_BROKEN = 3
 is_leaving: list[bool] = []
 
@@ -69,6 +71,7 @@ class Server:
     def child(self, process: int, seed: int) -> None:
         """Never comes back."""
         try:
+            faulthandler.register(signal.SIGUSR2, file=sys.__stderr__)
             signal.signal(signal.SIGTERM, leave)
             self.memory.enter(process)
             master = os.getppid()
@@ -223,7 +226,15 @@ class Server:
             self.spawn(victim)
 
     def reap(self, process: int) -> int:
-        """Exit code of a child that has ended or is about to."""
+        """Exit code of a child that has ended or is about to; one that does not tells where it is."""
+        pid = self.pids[process]
+        deadline = time.monotonic() + END_S
+        while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGUSR2)
+                time.sleep(0.5)
+                raise AssertionError(f"{process} does not end, with {self.memory.locks.held(process)}")
+            time.sleep(0.0005)
         _, status = os.waitpid(self.pids.pop(process), 0)
         return os.waitstatus_to_exitcode(status)
 
