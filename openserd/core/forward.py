@@ -4,8 +4,9 @@
 """
 
 import zlib
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import Branch, ruri_branch
 from openserd.core.dns import literal
@@ -14,7 +15,7 @@ from openserd.core.message import SipMsg
 from openserd.core.transport import Address, Advertised, Listener
 from openserd.errors import SipError
 from openserd.parser.uri import Uri, parse_uri
-from openserd.parser.via import MAGIC_COOKIE
+from openserd.parser.via import MAGIC_COOKIE, follows_rfc3261
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
@@ -40,7 +41,8 @@ class NextHop:
         self.others: list[NextHop] = []
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Target:
     """Where a URI says that it is: `address` where its host is a literal, else `host` has to be looked up."""
 
     proto: str
@@ -190,7 +192,7 @@ def stateless_branch(msg: SipMsg) -> bytes:
     """A branch that is the same for every retransmission of a request (RFC 3261 16.11): from the first RFC 3261 branch
     of its Vias, else from the fields that identify it."""
     via = msg.via1
-    if via.has_rfc3261_branch and via.branch is not None:
+    if follows_rfc3261(via.branch):
         seed = b"%b|%b" % (via.branch, msg.ruri)
     else:
         seed = b"|".join((via.host, msg.call_id, msg.from_tag or b"", b"%d" % msg.cseq.number, msg.ruri))

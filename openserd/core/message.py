@@ -44,7 +44,7 @@ class SipMsg(Message):
     )  # fmt: skip
 
     def __init__(self, buf: bytes, source: Address, listener: Listener, number: int = 0) -> None:
-        super().__init__(buf)
+        Message.__init__(self, buf)
         self.source_host, self.source_port = source
         self.listener = listener
         self.number = number
@@ -195,7 +195,7 @@ class SipMsg(Message):
     def via_lumps(self) -> list[Lump]:
         """The edits of the top Via that RFC 3261 18.2.1 and RFC 3581 ask for: `received` when its host is not where
         the request came from, the value of `rport` when it was asked for (or by `force_rport()`)."""
-        via = self.via1
+        via = self._via1 or self.via1
         wants_port = via.rport is not None or self.rport_forced
         if via.received is None and not wants_port and via.host == self.source_host.encode():
             return []

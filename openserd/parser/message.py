@@ -20,7 +20,7 @@ from openserd.parser.digest import Credentials, parse_credentials
 from openserd.parser.head import parse_start_line, split_head
 from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
-from openserd.parser.numbers import read_number, read_seconds
+from openserd.parser.numbers import LINE_NUMBERS, read_seconds
 from openserd.parser.uri import UriError, parse_uri
 from openserd.parser.via import Via, all_vias, first_via
 
@@ -28,7 +28,6 @@ from openserd.parser.via import Via, all_vias, first_via
 RouteValue = NameAddr
 
 MAX_FORWARDS_LIMIT: Final = 255
-MAX_LENGTH: Final = 2**31 - 1
 
 #: What `hdr_ids` is made with, all of it in C: on a core that has slept each byte code costs, not each operation.
 _id_of: Final = names.SPELLINGS.__getitem__
@@ -42,13 +41,15 @@ _QUICK_ADDRESS: Final = re.compile(
 )
 _QUICK_CSEQ: Final = re.compile(rb"[^:]++:[ \t]*+([0-9]{1,9}+)[ \t]++([A-Z]++)\r\n")
 _QUICK_CALL_ID: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n")
-_QUICK_NUMBER: Final = re.compile(rb"[^:]++:[ \t]*+([0-9]{1,9}+)[ \t]*+\r\n")
 #: What every message has, and how it is read in its usual form.
 _USUAL: Final = (names.FROM, names.TO, names.CSEQ, names.CALL_ID)
 _READ_USUAL: Final = (
     _QUICK_ADDRESS.fullmatch, _QUICK_ADDRESS.fullmatch, _QUICK_CSEQ.fullmatch, _QUICK_CALL_ID.fullmatch,
 )  # fmt: skip
 _VIA: Final = names.VIA
+_CSEQ: Final = names.CSEQ
+_MAX_FORWARDS: Final = names.MAX_FORWARDS
+_CONTENT_LENGTH: Final = names.CONTENT_LENGTH
 _QUICK_RURI: Final = re.compile(
     rb"sips?:(?:[A-Za-z0-9.+\-_*#]++@)?[A-Za-z0-9.\-]++(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
 )
@@ -182,9 +183,8 @@ class Message:
     def via1(self) -> Via:
         """The first Via; raises SipError when there is none or it is malformed."""
         if self._via1 is None:
-            index = self._required(names.VIA)
-            self._via1 = first_via(self.buf, *self._content(index))
-            self._via1.line = index
+            self._read_via(self._required(names.VIA))
+        assert self._via1 is not None, "read, and not there"
         return self._via1
 
     def vias(self) -> list[Via]:
@@ -366,14 +366,19 @@ class Message:
     @property
     def end(self) -> int:
         """The offset after the message; bytes after it do not belong to it (RFC 3261 section 18.3)."""
-        length = self.content_length
-        return len(self.buf) if length is None else min(len(self.buf), self.body_start + length)
+        length = self._content_length
+        if length is _UNREAD:
+            length = self.content_length
+        size = len(self.buf)
+        return size if length is None or self.body_start + length > size else self.body_start + length
 
     # Checks before routing
 
     def check_length(self) -> None:
         """Raises SipError when the datagram ends before the body that Content-Length announces."""
-        length = self.content_length
+        length = self._content_length
+        if length is _UNREAD:
+            length = self._content_length = self._read_content_length()
         if length is not None and len(self.buf) - self.body_start < length:
             raise SipError("Content-Length larger than the body", len(self.buf))
 
@@ -390,7 +395,8 @@ class Message:
         if self.start_error is not None:
             raise self.start_error
         self._check_fields()
-        if self.cseq.method != self.method:
+        cseq = self._cseq or self.cseq
+        if cseq.method != self.method:
             raise SipError("CSeq names another method", self.hdr_starts[self.find(names.CSEQ)])
         if _QUICK_RURI.fullmatch(self.ruri) is None:
             self._check_ruri()
@@ -400,7 +406,16 @@ class Message:
 
         Looks at what a proxy needs of a reply: its way back, the transaction it belongs to, a whole body.
         """
-        _ = self.via1, self.cseq
+        ids = self.hdr_ids
+        try:
+            cseq = _QUICK_CSEQ.fullmatch(self._lines[ids.index(_CSEQ)])
+            self._read_via(ids.index(_VIA))
+        except ValueError:
+            cseq = None
+        if cseq is None:
+            _ = self.via1, self.cseq
+        else:
+            self._cseq = CSeq(int(cseq[1]), cseq[2])
         self.check_length()
 
     def _check_fields(self) -> None:
@@ -410,7 +425,8 @@ class Message:
             self._check_single()
         if not self._read_usual():
             _ = self.via1, self.from_tag, self.to_tag, self.call_id, self.cseq
-        _ = self.max_forwards
+        if self._max_forwards is _UNREAD:
+            self._max_forwards = self._read_max_forwards()
         self.check_length()
 
     def _read_usual(self) -> bool:
@@ -427,14 +443,19 @@ class Message:
             return False
         if sender is None or target is None or cseq is None or call_id is None:
             return False
-        start = self.hdr_starts[line]
-        self._via1 = via = first_via(self.buf, self.buf.index(b":", start) + 1, self.hdr_starts[line + 1] - 2)
-        via.line = line
+        self._read_via(line)
         self._from_tag = sender[1]
         self._to_tag = target[1]
         self._cseq = CSeq(int(cseq[1]), cseq[2])
         self._call_id = call_id[1]
         return True
+
+    def _read_via(self, line: int) -> None:
+        """Reads the first Via, which begins a header line; raises SipError when it is malformed."""
+        starts = self.hdr_starts
+        start = starts[line]
+        self._via1 = via = first_via(self.buf, self.buf.index(b":", start) + 1, starts[line + 1] - 2)
+        via.line = line
 
     def _check_single(self) -> None:
         """Raises SipError at the second line of a field that may occur once."""
@@ -486,25 +507,26 @@ class Message:
         return addresses
 
     def _read_max_forwards(self) -> int | None:
-        if names.MAX_FORWARDS not in self.hdr_ids:
+        try:
+            index = self.hdr_ids.index(_MAX_FORWARDS)
+        except ValueError:
             return None
-        index = self.hdr_ids.index(names.MAX_FORWARDS)
-        match = _QUICK_NUMBER.fullmatch(self._lines[index])
-        hops = int(match[1]) if match is not None else read_number(self.value(index), MAX_FORWARDS_LIMIT)
-        if hops is None or hops > MAX_FORWARDS_LIMIT:
+        hops = LINE_NUMBERS[self._lines[index]]
+        if not 0 <= hops <= MAX_FORWARDS_LIMIT:
             raise SipError("Malformed Max-Forwards", self.hdr_starts[index])
         return hops
 
     def _read_content_length(self) -> int | None:
-        if names.CONTENT_LENGTH not in self.hdr_ids:
+        ids = self.hdr_ids
+        try:
+            index = ids.index(_CONTENT_LENGTH)
+        except ValueError:
             return None
-        index = self.hdr_ids.index(names.CONTENT_LENGTH)
-        match = _QUICK_NUMBER.fullmatch(self._lines[index])
-        length = int(match[1]) if match is not None else read_number(self.value(index), MAX_LENGTH)
-        if length is None:
+        length = LINE_NUMBERS[self._lines[index]]
+        if length < 0:
             raise SipError("Malformed Content-Length", self.hdr_starts[index])
-        if self.hdr_ids.count(names.CONTENT_LENGTH) > 1:
-            for other in self.indexes(names.CONTENT_LENGTH):
-                if read_number(self.value(other), MAX_LENGTH) != length:
+        if ids.count(_CONTENT_LENGTH) > 1:
+            for other in self.indexes(_CONTENT_LENGTH):
+                if LINE_NUMBERS[self._lines[other]] != length:
                     raise SipError("Content-Length fields disagree", self.hdr_starts[other])
         return length

@@ -41,10 +41,11 @@ class Uri:
 
     `scheme` is in lower case.  `user` and `password` keep their escapes, None when absent; `host` keeps the
     brackets of IPv6; `port` is 0 when absent; `params` begins with ";" and `headers` with "?", both b"" when
-    absent. A tel URI has its number in `user` and an empty host; any other URI has only scheme and `opaque`.
+    absent; `is_sip` says that the scheme is sip or sips.  A tel URI has its number in `user` and an empty host; any
+    other URI has only scheme and `opaque`.
     """
 
-    __slots__ = ("headers", "host", "opaque", "params", "password", "port", "raw", "scheme", "user")
+    __slots__ = ("headers", "host", "is_sip", "opaque", "params", "password", "port", "raw", "scheme", "user")
 
     def __init__(
         self, raw: bytes, scheme: bytes, user: bytes | None, password: bytes | None, host: bytes, port: int,
@@ -52,6 +53,7 @@ class Uri:
     ) -> None:  # fmt: skip
         self.raw = raw
         self.scheme = scheme
+        self.is_sip = scheme in (SIP, SIPS)
         self.user = user
         self.password = password
         self.host = host
@@ -59,11 +61,6 @@ class Uri:
         self.params = params
         self.headers = headers
         self.opaque = opaque
-
-    @property
-    def is_sip(self) -> bool:
-        """Whether the scheme is sip or sips."""
-        return self.scheme in (SIP, SIPS)
 
     @property
     def is_ipv6(self) -> bool:

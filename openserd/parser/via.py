@@ -6,7 +6,7 @@ SIP/2.0/UDP host:port;branch=z9hG4bK77;rport=5062;received=192.0.2.1
 """
 
 import re
-from typing import Final
+from typing import Final, TypeGuard
 
 from openserd.errors import SipError
 from openserd.parser.params import TOKEN, VALUE, scan_params, skip_space
@@ -22,6 +22,7 @@ _PLAIN: Final = re.compile(
     rb"((?:(;rport)(?=[;, \t]|\Z))?(?:;branch=(" + VALUE + rb"++))?"
     rb"((?>(?:;" + TOKEN + rb"++(?:=" + VALUE + rb"*+)?)*)))(?=[ \t]*+(?:,|\Z))"
 )
+_PROTOCOL_LENGTH: Final = len(b"SIP/2.0/ ")  #: round the transport
 _CAREFUL: Final = re.compile(
     rb"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+(" + TOKEN + rb"++)[ \t]++"
     rb"(" + HOST + rb")(?:[ \t]*+:[ \t]*+([0-9]{1,5}))?(?![0-9])",
@@ -45,7 +46,18 @@ class Via:
         "rport", "rport_span", "sent_by_end", "start", "transport", "ttl",
     )  # fmt: skip
 
-    def __init__(self, transport: bytes, host: bytes, port: int, branch: bytes | None, params: bytes) -> None:
+    def __init__(
+        self,
+        transport: bytes,
+        host: bytes,
+        port: int,
+        branch: bytes | None,
+        params: bytes,
+        start: int = 0,
+        host_start: int = 0,
+        sent_by_end: int = 0,
+        end: int = 0,
+    ) -> None:
         self.transport = transport
         self.host = host
         self.port = port
@@ -58,18 +70,16 @@ class Via:
         self.alias: bytes | None = None
         self.i: bytes | None = None
         self.rport_span = (0, 0)
-        self.start = self.end = self.host_start = self.sent_by_end = self.line = 0
+        self.start = start
+        self.host_start = host_start
+        self.sent_by_end = sent_by_end
+        self.end = end
+        self.line = 0
 
     @property
     def sent_by(self) -> bytes:
         """Host and port as one value, the port left out when absent."""
         return b"%b:%d" % (self.host, self.port) if self.port else self.host
-
-    @property
-    def has_rfc3261_branch(self) -> bool:
-        """Whether the branch is the cookie and something after it; the cookie alone identifies nothing."""
-        branch = self.branch
-        return branch is not None and len(branch) > len(MAGIC_COOKIE) and branch.startswith(MAGIC_COOKIE)
 
     def param(self, name: bytes) -> bytes | None:
         """The value of any parameter: None when absent, b"" when without value."""
@@ -83,6 +93,11 @@ class Via:
         return f"Via({self.transport!r}, {self.sent_by!r}, {self.params!r})"
 
 
+def follows_rfc3261(branch: bytes | None) -> TypeGuard[bytes]:
+    """Whether a branch is the cookie and something after it; the cookie alone identifies nothing."""
+    return branch is not None and branch[:7] == MAGIC_COOKIE and branch != MAGIC_COOKIE
+
+
 def first_via(buf: bytes, start: int, end: int) -> Via:
     """The first Via of a header field value (RFC 3261 section 20.42, grammar in 25.1).
 
@@ -93,19 +108,21 @@ def first_via(buf: bytes, start: int, end: int) -> Via:
     if match is None:
         return _careful_via(buf, start, end)
     transport, host, port, params, rport, branch, rest = match.groups()
-    via = Via(transport.upper(), host, _port(port, match.start(3)) if port else 0, branch, params)
-    via.host_start = match.start(2)
-    via.start = match.start(1) - 8
-    via.sent_by_end = match.start(4)
-    via.end = match.end()
+    stop = match.end()
+    host_start = match.start(2)
+    sent_by_end = stop - len(params)
+    number = _port(port, match.start(3)) if port else 0
+    begin = host_start - len(transport) - _PROTOCOL_LENGTH
+    via = Via(transport.upper(), host, number, branch, params, begin, host_start, sent_by_end, stop)
     if rport:
         via.rport = b""
-        via.rport_span = (via.sent_by_end + 1, via.sent_by_end + 6)
-    if rest == b";rport" and not rport:
+        via.rport_span = (sent_by_end + 1, sent_by_end + 6)
+    elif rest == b";rport":
         via.rport = b""
-        via.rport_span = (via.end - 5, via.end)
-    elif rest:
-        _read_params(via, buf, match.start(7), match.end())
+        via.rport_span = (stop - 5, stop)
+        return via
+    if rest:
+        _read_params(via, buf, match.start(7), stop)
     return via
 
 

@@ -12,28 +12,31 @@ branch, so that no search is needed.
 
 import re
 from hashlib import md5
-from typing import Final, NamedTuple
+from typing import Final
 
 from openserd.core.message import SipMsg
-from openserd.parser.via import MAGIC_COOKIE
+from openserd.parser.via import MAGIC_COOKIE, follows_rfc3261
 
 _OWN_BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,8})\.([0-9a-f]{8})([0-9a-f]{32})?\.([0-9a-f]{1,2})")
 
 LABEL_MASK: Final = 0xFFFFFFFF
 
 
-class OwnBranch(NamedTuple):
-    """What a branch written by this server says."""
+class OwnBranch:
+    """What a branch written by this server says: slot and label of the record, and the number of the branch."""
 
-    slot: int
-    label: int
-    number: int
+    __slots__ = ("label", "number", "slot")
+
+    def __init__(self, slot: int, label: int, number: int) -> None:
+        self.slot = slot
+        self.label = label
+        self.number = number
 
 
 def request_key(msg: SipMsg, method: bytes, ruri_matching: bool = True, via1_matching: bool = True) -> bytes:
     """The key of the transaction of `method` that the request `msg` belongs to. Raises SipError."""
     via = msg.via1
-    if via.has_rfc3261_branch and via.branch is not None:
+    if follows_rfc3261(via.branch):
         return b"%b|%b|%b:%d" % (method, via.branch, via.host.lower(), via.port)
     parts = [method, msg.call_id, b"%d" % msg.cseq.number, msg.from_tag or b""]
     if ruri_matching:

@@ -1,7 +1,7 @@
 import pytest
 
 from openserd.errors import SipError
-from openserd.parser.via import all_vias, first_via
+from openserd.parser.via import all_vias, first_via, follows_rfc3261
 
 
 def via(text, before=b""):
@@ -26,7 +26,7 @@ def test_common_form_is_read():
     )
     assert one.params == b";branch=z9hG4bK776;rport"
     assert one.sent_by == b"pc33.example.com:5070"
-    assert one.has_rfc3261_branch
+    assert follows_rfc3261(one.branch)
 
 
 def test_offsets_span_the_parts():
@@ -83,7 +83,7 @@ def test_list_is_read_in_order():
 
 @pytest.mark.parametrize("branch", [b"z9hG4bK", b"1", b"Z9HG4BKx"])
 def test_cookie_alone_or_missing_is_no_rfc_3261_branch(branch):
-    assert not via(b"SIP/2.0/UDP h;branch=" + branch).has_rfc3261_branch
+    assert not follows_rfc3261(via(b"SIP/2.0/UDP h;branch=" + branch).branch)
 
 
 @pytest.mark.parametrize(
