@@ -82,11 +82,12 @@ class Param:
         self.default = default
         self.check = check
         self.name = ""
+        self.attribute = ""
         self.names = names
         self.kind: Any = type(default)
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name = self.attribute = name
         self.names = self.names or (name,)
 
     def convert(self, value: int | str) -> object:
@@ -230,8 +231,12 @@ class Module:
                 declared.kind = list if str(hints.get(attribute, "")).startswith("list") else hints[attribute]
                 params |= dict.fromkeys(declared.names, declared)
         cls.params = {**cls.params, **params}
-        cls.stats = {**cls.stats, **{s.name: s for s in vars(cls).values() if isinstance(s, Stat)}}
+        stats = {declared.name: declared for declared in vars(cls).values() if isinstance(declared, Stat)}
+        cls.stats = {**cls.stats, **stats}
         check_surface(cls)
+        # The values are the instance's: what the class has by the same name would make each reading slow.
+        for attribute in {*(one.attribute for one in params.values()), *(one.attribute for one in stats.values())}:
+            delattr(cls, attribute)
 
     def __init__(self, **values: int | str) -> None:
         for declared in self.params.values():

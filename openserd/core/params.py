@@ -391,6 +391,8 @@ class GlobalParams:
 SETTINGS: Final[dict[str, Setting]] = {
     declared.name: declared for declared in vars(GlobalParams).values() if isinstance(declared, Setting)
 }
+for _name in SETTINGS:  # the values are the instance's: a class attribute of that name makes each reading slow
+    delattr(GlobalParams, _name)
 NAMES: Final[dict[str, Setting]] = SETTINGS | {
     alias: declared for declared in SETTINGS.values() for alias in declared.aliases
 }

@@ -21,11 +21,10 @@ class Aftermath:
     def __call__(self, t: Transaction) -> list[int]:
         """Does it; the indexes of datagrams that the system refused to send."""
         listeners = self.listeners
-        refused = [
-            index
-            for index, (listener, address, data) in enumerate(t.outgoing)
-            if not listeners[listener].send(data, address)
-        ]
+        refused: list[int] = []
+        for index, (listener, address, data) in enumerate(t.outgoing):
+            if not listeners[listener].send(data, address):
+                refused.append(index)
         if t.events is not None or t.failed >= 0 or t.attempts is not None:
             self.follow(t, refused)
         return refused

@@ -268,26 +268,15 @@ class Forwarding:
             via_branch = make_branch(t.slot, label, len(t.branches), digest)
             data = build(msg, branch, via_branch, hop, lumps)
             host, port = hop.address
-            record = BranchRecord(
-                state=0,
-                flags=0,
-                listener=hop.listener.index,
-                port=port,
-                status=0,
-                branch_flags=branch.flags,
-                retransmit_at=0,
-                interval=0,
-                timeout_at=0,
-                cancel_at=0,
-                cancel_interval=0,
-                sent=self.store.blobs.put(data),
-                cancel=0,
-                reply=0,
-                ack=0,
-                others=self.put_others(msg, branch, via_branch, hop, lumps) if hop.others else 0,
-                host=host.encode(),
-                uri=branch.uri,
-            )
+            record = BranchRecord.blank()
+            record.host = host.encode()
+            record.port = port
+            record.listener = hop.listener.index
+            record.uri = branch.uri
+            record.branch_flags = branch.flags
+            record.sent = self.store.blobs.put(data)
+            if hop.others:
+                record.others = self.put_others(msg, branch, via_branch, hop, lumps)
             t.branches.append(record)
             self.driver.start_client(t, record, now)
             t.outgoing.append((record.listener, hop.address, data))
@@ -377,7 +366,7 @@ class Forwarding:
     def trying(self, t: Transaction, msg: SipMsg, now: int) -> None:
         """Answers 100 (OpenSER: `Giving a try`)."""
         t.server.status = 100
-        t.outgoing.append((t.server.listener, t.reply_address, self.build_trying(msg)))
+        t.outgoing.append((t.server.listener, t.reply_address(), self.build_trying(msg)))
 
     def build_trying(self, msg: SipMsg) -> bytes:
         """The 100: it is not kept, whoever has to repeat it makes it again."""

@@ -8,6 +8,16 @@ from dataclasses import dataclass
 
 from openserd.core.message import SipMsg
 from openserd.mods.tm import fsm
+from openserd.mods.tm.fsm import (
+    ACCEPTED,
+    COMPLETED,
+    CONFIRMED,
+    INVITE_CLIENT,
+    INVITE_SERVER,
+    NON_INVITE_CLIENT,
+    NON_INVITE_SERVER,
+    SEND_REPLY,
+)
 from openserd.mods.tm.record import CANCEL_SENT, BranchRecord
 from openserd.mods.tm.store import Transaction, TransactionStore
 from openserd.shm.deadlines import TICK_MASK
@@ -38,51 +48,75 @@ class Driver:
         self.store = store
         self.timing = timing
         self.trying: Callable[[SipMsg], bytes] | None = None  #: makes the 100 for a request that comes again
+        self.of_server: dict[int, Callable[[Transaction, int], None]] = {
+            fsm.RESEND_REPLY: self.resend_reply,
+            fsm.START_G: self.start_g,
+            fsm.DOUBLE_G: self.double_g,
+            fsm.START_H: self.start_h,
+            fsm.STOP_TIMERS: self.stop_server_timers,
+            fsm.START_WAIT: self.start_wait,
+        }
+        self.of_client: dict[int, Callable[[Transaction, BranchRecord, int], None]] = {
+            fsm.RESEND_REQUEST: self.resend_request,
+            fsm.DOUBLE_A: self.double_a,
+            fsm.SLOW_A: self.slow_a,
+            fsm.STOP_TIMERS: self.stop_client_timers,
+            fsm.START_C: self.start_c,
+        }
 
     # -- server ---------------------------------------------------------------------------------------------
 
     def server_step(self, t: Transaction, event: int, now: int, data: bytes = b"") -> None:
         """Feeds `event` to the server transaction; `data` is the reply to send."""
         server = t.server
-        machine = fsm.INVITE_SERVER if t.is_invite else fsm.NON_INVITE_SERVER
         before = server.state
-        server.state, actions = fsm.step(machine, before, event)
+        server.state, actions = fsm.step(INVITE_SERVER if t.is_invite else NON_INVITE_SERVER, before, event)
         for action in actions:
-            if action == fsm.SEND_REPLY:
+            if action == SEND_REPLY:
                 self.send_reply(t, before, data)
             else:
-                self.server_action(t, action, now)
+                self.of_server[action](t, now)
 
     def send_reply(self, t: Transaction, before: int, data: bytes) -> None:
         """Sends a reply and keeps it for retransmissions; a 2xx to INVITE is repeated by the callee (RFC 6026)."""
         server = t.server
-        t.outgoing.append((server.listener, t.reply_address, data))
-        if server.state == fsm.ACCEPTED:
+        t.outgoing.append((server.listener, t.reply_address(), data))
+        if server.state == ACCEPTED:
             server.reply = self.store.drop(t, server.reply)
-        elif before != fsm.COMPLETED and before != fsm.CONFIRMED:
+        elif before != COMPLETED and before != CONFIRMED:
             server.reply = self.store.put(t, server.reply, data)
 
-    def server_action(self, t: Transaction, action: int, now: int) -> None:
-        """One action other than sending a new reply."""
+    def resend_reply(self, t: Transaction, now: int) -> None:
+        """Sends the last reply again; a 100 is not kept and made anew."""
+        server = t.server
+        if server.reply:
+            t.outgoing.append((server.listener, t.reply_address(), self.store.blobs.get(server.reply)))
+        elif server.status == 100 and self.trying is not None:
+            t.outgoing.append((server.listener, t.reply_address(), self.trying(self.store.request(t))))
+
+    def start_g(self, t: Transaction, now: int) -> None:
+        """Timer G: the negative reply is repeated until the ACK."""
+        t.server.interval = self.timing.t1
+        t.server.retransmit_at = tick(now, self.timing.t1)
+
+    def double_g(self, t: Transaction, now: int) -> None:
+        """Timer G again, at twice the interval and at most T2."""
+        t.server.interval = min(2 * t.server.interval, self.timing.t2)
+        t.server.retransmit_at = tick(now, t.server.interval)
+
+    def start_h(self, t: Transaction, now: int) -> None:
+        """Timer H: how long the ACK is waited for."""
+        t.server.timeout_at = tick(now, self.timing.fr)
+
+    def stop_server_timers(self, t: Transaction, now: int) -> None:
+        """Ends G and H."""
+        t.server.retransmit_at = t.server.timeout_at = 0
+
+    def start_wait(self, t: Transaction, now: int) -> None:
+        """Timer I, J or L: how long the record stays for what still may come."""
         server, timing = t.server, self.timing
-        if action == fsm.RESEND_REPLY:
-            if server.reply:
-                t.outgoing.append((server.listener, t.reply_address, self.store.blobs.get(server.reply)))
-            elif server.status == 100 and self.trying is not None:
-                t.outgoing.append((server.listener, t.reply_address, self.trying(self.store.request(t))))
-        elif action == fsm.START_G:
-            server.interval = timing.t1
-            server.retransmit_at = tick(now, timing.t1)
-        elif action == fsm.DOUBLE_G:
-            server.interval = min(2 * server.interval, timing.t2)
-            server.retransmit_at = tick(now, server.interval)
-        elif action == fsm.START_H:
-            server.timeout_at = tick(now, timing.fr)
-        elif action == fsm.STOP_TIMERS:
-            server.retransmit_at = server.timeout_at = 0
-        elif action == fsm.START_WAIT:
-            server.timeout_at = 0
-            server.wait_at = tick(now, timing.accepted if server.state == fsm.ACCEPTED else timing.wait)
+        server.timeout_at = 0
+        server.wait_at = tick(now, timing.accepted if server.state == ACCEPTED else timing.wait)
 
     # -- client ---------------------------------------------------------------------------------------------
 
@@ -96,27 +130,35 @@ class Driver:
     def client_step(self, t: Transaction, branch: BranchRecord, event: int, now: int) -> tuple[int, ...]:
         """Feeds `event` to a client transaction; returns its actions, of which SEND_ACK, PASS_UP and TIMEOUT are left
         to the caller."""
-        machine = fsm.INVITE_CLIENT if t.is_invite else fsm.NON_INVITE_CLIENT
-        branch.state, actions = fsm.step(machine, branch.state, event)
+        branch.state, actions = fsm.step(INVITE_CLIENT if t.is_invite else NON_INVITE_CLIENT, branch.state, event)
         for action in actions:
-            self.client_action(t, branch, action, now)
+            act = self.of_client.get(action)
+            if act is not None:
+                act(t, branch, now)
         return actions
 
-    def client_action(self, t: Transaction, branch: BranchRecord, action: int, now: int) -> None:
-        """One action that concerns timers or the request itself."""
-        timing = self.timing
-        if action == fsm.RESEND_REQUEST:
-            t.outgoing.append((branch.listener, t.branch_address(branch), self.store.blobs.get(branch.sent)))
-        elif action == fsm.DOUBLE_A:
-            branch.interval = min(2 * branch.interval, timing.t2)
-            branch.retransmit_at = tick(now, branch.interval)
-        elif action == fsm.SLOW_A:
-            branch.interval = timing.t2
-            branch.retransmit_at = tick(now, timing.t2)
-        elif action == fsm.STOP_TIMERS:
-            branch.retransmit_at = branch.timeout_at = branch.cancel_at = 0
-        elif action == fsm.START_C and not branch.flags & CANCEL_SENT:
-            branch.timeout_at = tick(now, (t.script is not None and t.script.fr_inv) or timing.fr_inv)
+    def resend_request(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """Sends the request again."""
+        t.outgoing.append((branch.listener, t.branch_address(branch), self.store.blobs.get(branch.sent)))
+
+    def double_a(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """Timer A or E again, at twice the interval and at most T2."""
+        branch.interval = min(2 * branch.interval, self.timing.t2)
+        branch.retransmit_at = tick(now, branch.interval)
+
+    def slow_a(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """Timer E from now on at T2."""
+        branch.interval = self.timing.t2
+        branch.retransmit_at = tick(now, self.timing.t2)
+
+    def stop_client_timers(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """Ends A to F, and the repetition of a CANCEL."""
+        branch.retransmit_at = branch.timeout_at = branch.cancel_at = 0
+
+    def start_c(self, t: Transaction, branch: BranchRecord, now: int) -> None:
+        """Timer C: how long a call may ring; a cancelled one has its own limit."""
+        if not branch.flags & CANCEL_SENT:
+            branch.timeout_at = tick(now, (t.script is not None and t.script.fr_inv) or self.timing.fr_inv)
 
     # -- CANCEL ---------------------------------------------------------------------------------------------
 

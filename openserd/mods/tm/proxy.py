@@ -88,7 +88,7 @@ class Proxy:
             self.provisional(t, branch, msg, now)
         elif status < 300:
             self.success(t, branch, msg, now)
-        elif not branch.is_final:
+        elif not branch.is_final():
             branch.status = status
             if status == UNAVAILABLE and branch.others and self.failover.try_next(t, branch, now):
                 return
@@ -119,7 +119,7 @@ class Proxy:
 
     def end_branch(self, t: Transaction, branch: BranchRecord, status: int, now: int) -> None:
         """Gives a branch a final status made here; one that was never answered may have another address to try."""
-        if not branch.is_final:
+        if not branch.is_final():
             branch.status = status
             branch.flags |= LOCAL_STATUS
             if branch.others and not branch.flags & GOT_REPLY and self.failover.try_next(t, branch, now):
@@ -147,7 +147,7 @@ class Proxy:
 
     def provisional(self, t: Transaction, branch: BranchRecord, msg: SipMsg, now: int) -> None:
         """A 1xx: relayed unless it is 100 or a final reply has gone; lets a wanted CANCEL go."""
-        if not branch.is_final:
+        if not branch.is_final():
             branch.status = msg.status
         if branch.flags & CANCEL_WANTED and not branch.flags & CANCEL_SENT:
             self.cancel_branch(t, branch, now)
@@ -175,7 +175,7 @@ class Proxy:
         if t.server.status >= 200 or t.server.flags & FAILING:
             return
         branches = self.latest(t)
-        if not branches or not all(branch.is_final for branch in branches):
+        if not branches or not all(branch.is_final() for branch in branches):
             return
         best = self.choose(t, branches)
         if t.script is None or not self.claim(t, best, now):
@@ -217,7 +217,7 @@ class Proxy:
     def select_now(self, t: Transaction, now: int) -> None:
         """The best reply of the latest round goes to the caller, whatever is armed."""
         branches = self.latest(t)
-        if t.server.status < 200 and branches and all(branch.is_final for branch in branches):
+        if t.server.status < 200 and branches and all(branch.is_final() for branch in branches):
             self.select(t, self.choose(t, branches), now)
 
     def stay_silent(self, t: Transaction, now: int) -> None:
@@ -356,7 +356,7 @@ class Proxy:
         """
         t.server.flags |= CANCELLED
         for branch in t.branches[t.server.first_branch :]:
-            if branch.is_final or branch.flags & CANCEL_SENT:
+            if branch.is_final() or branch.flags & CANCEL_SENT:
                 continue
             if branch.flags & GOT_REPLY:
                 self.cancel_branch(t, branch, now, reason)
@@ -377,7 +377,7 @@ class Proxy:
 
     def end_early(self, t: Transaction, branch: BranchRecord, now: int) -> None:
         """Cancels a branch, once it has a reply where it has none yet; its own end still counts."""
-        if branch.is_final or branch.flags & CANCEL_SENT:
+        if branch.is_final() or branch.flags & CANCEL_SENT:
             return
         if branch.flags & GOT_REPLY:
             self.cancel_branch(t, branch, now)

@@ -11,6 +11,8 @@ from typing import Final
 
 from openserd.shm.record import F64, I32, U8, U16, U32, Bytes, Record, Ref
 
+INVITE: Final = 1  #: `kind` of the transaction of an INVITE, 0 of any other
+
 # flags of a transaction
 CANCELLED: Final = 1  #: the caller has cancelled it: no new branches
 LOCAL_REPLY: Final = 2  #: the last reply sent was made here
@@ -36,13 +38,13 @@ MAX_TRANSACTION_BRANCHES: Final = 256  #: of all rounds: what the number in a Vi
 class ServerRecord(Record):
     """The server transaction: how the request came, what was answered.
 
-    `kind` 1 for INVITE.  `owner` is the row of the process that saw the request, `first_branch` the first branch of
+    `owner` is the row of the process that saw the request, `first_branch` the first branch of
     the latest round of forwarding.  While a failure route runs (FAILING) `timeout_at` is when to look whether the
     process that runs it still lives.
     """
 
     state: U8
-    kind: U8
+    kind: U8  # INVITE or 0
     flags: U16
     status: U16
     listener: U16
@@ -120,7 +122,6 @@ class BranchRecord(Record):
     host: Bytes
     uri: Bytes  # the request URI of the branch
 
-    @property
     def is_final(self) -> bool:
         """Whether this branch has its final status."""
         return self.status >= 200

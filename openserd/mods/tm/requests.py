@@ -15,7 +15,7 @@ from openserd.mods.tm.index import identity
 from openserd.mods.tm.keys import own_branch, request_key
 from openserd.mods.tm.machine import Driver, tick
 from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.record import CANCELLED, FAILING, INDEXED, RPORT_FORCED, ScriptRecord, ServerRecord
+from openserd.mods.tm.record import CANCELLED, FAILING, INDEXED, INVITE, RPORT_FORCED, ScriptRecord, ServerRecord
 from openserd.mods.tm.statistics import TmStats
 from openserd.mods.tm.store import Transaction, TransactionStore
 from openserd.mods.tm.travel import Armed, capture
@@ -235,32 +235,25 @@ class Requests:
 
     # -- making ---------------------------------------------------------------------------------------------
 
-    def new_server(self, msg: SipMsg, now: int) -> ServerRecord:
+    def new_server(self, msg: SipMsg) -> ServerRecord:
         """The server transaction for `msg`, with nothing answered and nothing sent."""
-        host, port = reply_destination(msg, self.core)
-        invite = msg.method == b"INVITE"
-        return ServerRecord(
-            state=fsm.PROCEEDING if invite else fsm.TRYING,
-            kind=int(invite),
-            flags=RPORT_FORCED if msg.rport_forced else 0,
-            status=0,
-            listener=msg.listener.index,
-            owner=self.core.process,
-            first_branch=0,
-            source_port=msg.source_port,
-            reply_port=port,
-            msg_flags=msg.flags,
-            retransmit_at=0,
-            interval=0,
-            timeout_at=0,
-            wait_at=0,
-            request=self.store.blobs.put(msg.buf),
-            reply=0,
-            script=0,
-            source_host=msg.source_host.encode(),
-            reply_host=host.encode(),
-            to_tag=b"",
-        )
+        server = ServerRecord.blank()
+        if msg.method == b"INVITE":
+            server.kind = INVITE
+            server.state = fsm.PROCEEDING
+        else:
+            server.state = fsm.TRYING
+        if msg.rport_forced:
+            server.flags = RPORT_FORCED
+        host, server.reply_port = reply_destination(msg, self.core)
+        server.reply_host = host.encode()
+        server.source_host = msg.source_host.encode()
+        server.source_port = msg.source_port
+        server.listener = msg.listener.index
+        server.owner = self.core.process
+        server.msg_flags = msg.flags
+        server.request = self.store.blobs.put(msg.buf)
+        return server
 
     def create(self, msg: SipMsg, prepare: "Step") -> Transaction | None:
         """A new transaction for `msg`, completed by `prepare` before anybody can see it, and what that asks to be sent.
@@ -289,7 +282,7 @@ class Requests:
         hash_ = table.hash(key)
         slot = table.reserve()
         now = self.store.now()
-        t = Transaction(slot, table.generation(slot), hash_, self.new_server(msg, now), [])
+        t = Transaction(slot, table.generation(slot), hash_, self.new_server(msg), [])
         try:
             if msg.extension is not None or self.is_curious:
                 self.take_script(t, msg)
@@ -299,7 +292,7 @@ class Requests:
                 known = table.find(key, hash_)
                 if not known:
                     table.insert(key, hash_, t.pack(), slot)
-                    store.deadlines.arm(slot, t.next_due(now) or tick(now, self.driver.timing.fr))
+                    store.deadlines.arm(slot, t.next_due() or tick(now, self.driver.timing.fr))
                 else:
                     found = InHand(known, table.generation(known), hash_)
             finally:
@@ -482,7 +475,7 @@ class Requests:
         found = in_hand(msg) or self.find(msg, msg.method)
         if found is None:
             return -1
-        sent = self.change(found, lambda t, now: self.driver.server_action(t, fsm.RESEND_REPLY, now))
+        sent = self.change(found, self.driver.resend_reply)
         return 1 if sent is not None and sent.outgoing else -1
 
 

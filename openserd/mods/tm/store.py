@@ -20,6 +20,7 @@ from openserd.errors import ResourceError
 from openserd.mods.tm.keys import LABEL_MASK
 from openserd.mods.tm.record import (
     INDEXED,
+    INVITE,
     RPORT_FORCED,
     SETTLED,
     BranchRecord,
@@ -39,6 +40,8 @@ Outgoing = tuple[int, Address, bytes]  #: listener index, destination, datagram
 Noted = tuple[int, SipMsg, SipMsg | None, int, bytes, bytes]
 
 LOAD: Final = 2  #: buckets per this many slots
+MOST_UNCHECKED: Final = 32
+LARGEST: Final = 1 << 18  #: bytes that one transaction may take at once
 
 
 class Transaction:
@@ -52,8 +55,8 @@ class Transaction:
     """
 
     __slots__ = (
-        "attempts", "branches", "events", "failed", "garbage", "generation", "hash", "is_over", "outgoing", "script",
-        "server", "slot",
+        "attempts", "branches", "events", "failed", "garbage", "generation", "hash", "is_invite", "is_over", "outgoing",
+        "script", "server", "slot",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +72,7 @@ class Transaction:
         self.generation = generation
         self.hash = hash_
         self.server = server
+        self.is_invite = server.kind == INVITE
         self.branches = branches
         self.script = script
         self.failed = -1
@@ -78,12 +82,6 @@ class Transaction:
         self.garbage: list[int] = []
         self.is_over = False
 
-    @property
-    def is_invite(self) -> bool:
-        """Whether the request is an INVITE."""
-        return self.server.kind == 1
-
-    @property
     def reply_address(self) -> Address:
         """Where replies go."""
         return self.server.reply_host.decode(), self.server.reply_port
@@ -92,25 +90,27 @@ class Transaction:
         """Where a branch was sent."""
         return branch.host.decode(), branch.port
 
-    @property
     def is_pending(self) -> bool:
         """Whether a client transaction still waits for something."""
-        return any(branch.timeout_at or branch.cancel_at for branch in self.branches)
+        return bool([branch for branch in self.branches if branch.timeout_at or branch.cancel_at])
 
     def pack(self) -> bytes:
         """The record's payload."""
-        return self.server.pack() + BranchRecord.pack_many(self.branches)
+        branches = self.branches
+        return self.server.pack() + (branches[0].pack() if len(branches) == 1 else BranchRecord.pack_many(branches))
 
-    def next_due(self, now: int) -> int:
+    def next_due(self) -> int:
         """The tick of the timer that ends first, 0 when none runs."""
         server = self.server
-        timers = [server.retransmit_at, server.timeout_at, server.wait_at]
+        first = server.wait_at
+        for at in (server.retransmit_at, server.timeout_at):
+            if at and (not first or (at - first) & TICK_MASK > HALF):
+                first = at
         for branch in self.branches:
-            timers += (branch.retransmit_at, branch.timeout_at, branch.cancel_at)
-        running = list(filter(None, timers))
-        if len(running) > 1:
-            return min(running, key=lambda at: (at - now + HALF) & TICK_MASK)
-        return running[0] if running else 0
+            for at in (branch.retransmit_at, branch.timeout_at, branch.cancel_at):
+                if at and (not first or (at - first) & TICK_MASK > HALF):
+                    first = at
+        return first
 
 
 def is_past(at: int, now: int) -> bool:
@@ -131,6 +131,8 @@ class TransactionStore:
         self.index: Identities | None = None  #: of requests end to end, where somebody asks for it
         self.reserve = 0  #: percent of shared memory that new transactions leave to those there are
         self.most_bytes = 0  #: that may be used before a new transaction; computed when the first is made
+        self.most_taken = LARGEST * core.memory.n_processes  #: while each process makes one transaction
+        self.n_unchecked = 0  #: how many transactions this process may make before it looks again
         self.now = ticks  #: the clock; a test may put its own here
         self.lock = self.table.lock
         self.unlock = self.table.unlock
@@ -147,8 +149,11 @@ class TransactionStore:
         """Raises ResourceError where only the reserve is left.
 
         Each step of a transaction puts its new record beside the old one: without a free block those there are could
-        neither go on nor end.  Costs 0.4 us.
+        neither go on nor end.  Where there is plenty only each MOST_UNCHECKED-th transaction is asked about.
         """
+        if self.n_unchecked:
+            self.n_unchecked -= 1
+            return
         used = self.blobs.used_bytes
         if not self.most_bytes:
             self.most_bytes = self.blobs.heap_bytes * (100 - self.reserve) // 100
@@ -157,13 +162,17 @@ class TransactionStore:
                 f"no room for another transaction: {used} of {self.blobs.heap_bytes} bytes of shared memory used, "
                 f"{self.reserve} % are kept for those there are: raise -m"
             )
+        self.n_unchecked = min(MOST_UNCHECKED, (self.most_bytes - used) // self.most_taken)
 
     def load(self, slot: int, hash_: int) -> Transaction:
         """A copy of a live record, whose hash is `hash_`; under its lock."""
         table = self.table
         payload = table.payload(slot)
         server, end = ServerRecord.unpack_from(payload)
-        branches = BranchRecord.unpack_many(payload, end)
+        branches: list[BranchRecord] = []
+        while end < len(payload):
+            branch, end = BranchRecord.unpack_from(payload, end)
+            branches.append(branch)
         script = ScriptRecord.unpack(self.blobs.get(server.script)) if server.script else None
         return Transaction(slot, table.generation(slot), hash_, server, branches, script)
 
@@ -177,14 +186,15 @@ class TransactionStore:
             self.remove(t)
             return
         server = t.server
-        due = t.next_due(now)
-        if due and due == server.wait_at and not t.is_pending:
+        due = t.next_due()
+        if due and due == server.wait_at and not t.is_pending():
             server.flags |= SETTLED
-        else:
+        elif server.flags & SETTLED:
             server.flags &= ~SETTLED
         self.table.replace(t.slot, t.pack())
         self.deadlines.arm(t.slot, due) if due else self.deadlines.disarm(t.slot)
-        self.free(t)
+        if t.garbage:
+            self.free(t)
 
     def free(self, t: Transaction) -> None:
         """Frees what the saved record no longer refers to."""
