@@ -96,9 +96,8 @@ class Receiver:
         core.stats.rcv_replies.bump()
         try:
             msg.validate_reply()
-            via = msg.via1
-            if core.params.check_via and not core.is_myself(via.host, via.port):
-                self.drop_reply(msg, SipError("the top Via is not this server", via.start))
+            if core.params.check_via and not core.is_myself(msg.via1.host, msg.via1.port):
+                self.drop_reply(msg, SipError("the top Via is not this server", msg.via1.start))
             else:
                 self.route_reply(msg)
         except SipError as error:

@@ -115,7 +115,7 @@ def via_destination(core: "Core", via: Via) -> Address | None:
 
 def strip_top_via(msg: SipMsg) -> Lump:
     """The edit that takes this server's Via off a reply: its line, or its value where the line holds several."""
-    return (*msg.removal_span(msg.via1), b"")
+    return (*msg.top_via_span(), b"")
 
 
 def build_forwarded_reply(msg: SipMsg) -> bytes:

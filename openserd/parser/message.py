@@ -8,21 +8,23 @@ Header lines are counted from 0; `hdr_ids[i]` names line i, `hdr_starts[i]` is w
 """
 
 import re
+from collections.abc import Callable
 from enum import Enum
 from itertools import repeat
 from operator import call, itemgetter
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from openserd.errors import SipError
 from openserd.parser import names
-from openserd.parser.cseq import CSeq, parse_cseq
+from openserd.parser.cseq import CSEQ_LINES, CSeq, parse_cseq
 from openserd.parser.digest import Credentials, parse_credentials
 from openserd.parser.head import parse_start_line, split_head
+from openserd.parser.learned import LONGEST_LEARNED, MOST_LEARNED
 from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
 from openserd.parser.numbers import LINE_NUMBERS, read_seconds
 from openserd.parser.uri import UriError, parse_uri
-from openserd.parser.via import Via, all_vias, first_via
+from openserd.parser.via import Via, all_vias, first_via, usual_via
 
 #: One value of Route, Record-Route or Path; its `line`, `start` and `end` tell where it can be deleted.
 RouteValue = NameAddr
@@ -39,12 +41,11 @@ _is_repeated: Final = (1).__lt__
 _QUICK_ADDRESS: Final = re.compile(
     rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)<[^<>"\s]++>(?:;tag=([^\s;,"<>]++))?\r\n'
 )
-_QUICK_CSEQ: Final = re.compile(rb"[^:]++:[ \t]*+([0-9]{1,9}+)[ \t]++([A-Z]++)\r\n")
 _QUICK_CALL_ID: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n")
 #: What every message has, and how it is read in its usual form.
 _USUAL: Final = (names.FROM, names.TO, names.CSEQ, names.CALL_ID)
-_READ_USUAL: Final = (
-    _QUICK_ADDRESS.fullmatch, _QUICK_ADDRESS.fullmatch, _QUICK_CSEQ.fullmatch, _QUICK_CALL_ID.fullmatch,
+_READ_USUAL: Final[tuple[Callable[[bytes], Any], ...]] = (
+    _QUICK_ADDRESS.fullmatch, _QUICK_ADDRESS.fullmatch, CSEQ_LINES.__getitem__, _QUICK_CALL_ID.fullmatch,
 )  # fmt: skip
 _VIA: Final = names.VIA
 _CSEQ: Final = names.CSEQ
@@ -53,6 +54,7 @@ _CONTENT_LENGTH: Final = names.CONTENT_LENGTH
 _QUICK_RURI: Final = re.compile(
     rb"sips?:(?:[A-Za-z0-9.+\-_*#]++@)?[A-Za-z0-9.\-]++(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
 )
+_SOUND_RURIS: Final[set[bytes]] = set()  #: some that were found to be so
 _SPACE: Final = re.compile(rb"\s")
 _SINGLE: Final = (names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.MAX_FORWARDS)
 
@@ -76,8 +78,8 @@ class Message:
 
     __slots__ = (
         "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_lines", "_max_forwards", "_to",
-        "_to_tag", "_via1", "_vias", "body_start", "buf", "hdr_ids", "hdr_starts", "is_request", "line_end", "method",
-        "reason", "ruri", "start_error", "status",
+        "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "hdr_ids", "hdr_starts", "is_request",
+        "line_end", "method", "reason", "ruri", "start_error", "status",
     )  # fmt: skip
 
     def __init__(self, buf: bytes) -> None:
@@ -92,6 +94,7 @@ class Message:
         self._vias: list[Via] | None = None
         self._addresses: dict[int, list[NameAddr]] | None = None
         self._via1: Via | None = None
+        self._top_branch: bytes | _Lazy = _UNREAD
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
         self._cseq: CSeq | None = None
@@ -186,6 +189,18 @@ class Message:
             self._read_via(self._required(names.VIA))
         assert self._via1 is not None, "read, and not there"
         return self._via1
+
+    def top_branch(self) -> bytes | None:
+        """The branch of the first Via, None when it has none; errors as `via1`, which need not be read for it."""
+        branch = self._top_branch
+        return self.via1.branch if branch is _UNREAD else branch
+
+    def top_via_span(self) -> tuple[int, int]:
+        """What to delete to take out the first Via: its line, or its value where the line holds several."""
+        if self._top_branch is _UNREAD:
+            return self.removal_span(self.via1)
+        line = self.hdr_ids.index(_VIA)
+        return self.hdr_starts[line], self.hdr_starts[line + 1]
 
     def vias(self) -> list[Via]:
         """All Via values over all lines, in order; raises SipError when one is malformed."""
@@ -398,8 +413,12 @@ class Message:
         cseq = self._cseq or self.cseq
         if cseq.method != self.method:
             raise SipError("CSeq names another method", self.hdr_starts[self.find(names.CSEQ)])
-        if _QUICK_RURI.fullmatch(self.ruri) is None:
-            self._check_ruri()
+        ruri = self.ruri
+        if ruri not in _SOUND_RURIS:
+            if _QUICK_RURI.fullmatch(ruri) is None:
+                self._check_ruri()
+            if len(_SOUND_RURIS) < MOST_LEARNED and len(ruri) <= LONGEST_LEARNED:
+                _SOUND_RURIS.add(ruri)
 
     def validate_reply(self) -> None:
         """Raises SipError for a reply to be dropped (RFC 3261 sections 8.1.3.3, 16.7 and 18.1.2).
@@ -407,15 +426,19 @@ class Message:
         Looks at what a proxy needs of a reply: its way back, the transaction it belongs to, a whole body.
         """
         ids = self.hdr_ids
+        lines = self._lines
+        via = None
         try:
-            cseq = _QUICK_CSEQ.fullmatch(self._lines[ids.index(_CSEQ)])
-            self._read_via(ids.index(_VIA))
+            via = usual_via(lines[ids.index(_VIA)])
+            self._cseq = CSEQ_LINES[lines[ids.index(_CSEQ)]]
         except ValueError:
-            cseq = None
-        if cseq is None:
-            _ = self.via1, self.cseq
+            pass
+        if via is not None:
+            self._top_branch = via[1]
         else:
-            self._cseq = CSeq(int(cseq[1]), cseq[2])
+            _ = self.via1
+        if self._cseq is None:
+            _ = self.cseq
         self.check_length()
 
     def _check_fields(self) -> None:
@@ -446,7 +469,7 @@ class Message:
         self._read_via(line)
         self._from_tag = sender[1]
         self._to_tag = target[1]
-        self._cseq = CSeq(int(cseq[1]), cseq[2])
+        self._cseq = cseq
         self._call_id = call_id[1]
         return True
 

@@ -8,6 +8,8 @@ costs a dictionary miss only once.
 import re
 from typing import Final
 
+from openserd.parser.learned import Learned
+
 OTHER: Final = 0
 VIA: Final = 1
 FROM: Final = 2
@@ -189,28 +191,17 @@ _REGISTRY: Final = (
 CANONICAL: Final[dict[int, bytes]] = {hid: name for hid, name, _ in _REGISTRY}
 COMPACT: Final[dict[int, bytes]] = {hid: short for hid, _, short in _REGISTRY if short}
 
-#: `SPELLINGS` stops learning at this many entries, so that a peer cannot make it grow without end.
-MAX_SPELLINGS: Final = 4096
-_MAX_LEARNED_LENGTH: Final = 40
-
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]++")
 _LOWER: Final[dict[bytes, int]] = {}
 
 
-class Spellings(dict[bytes, int]):
-    """Spelling -> header id; a spelling not seen before is looked up in lower case and learned."""
-
-    __slots__ = ()
-
-    def __missing__(self, name: bytes) -> int:
-        """The id of a spelling not listed, OTHER for an unknown name; white space round it is ignored."""
-        hid = _LOWER.get(name.strip(b" \t").lower(), OTHER)
-        if len(self) < MAX_SPELLINGS and len(name) <= _MAX_LEARNED_LENGTH:
-            self[name] = hid
-        return hid
+def known_id(name: bytes) -> int:
+    """The id of a name, OTHER for an unknown one; case and white space round it are ignored."""
+    return _LOWER.get(name.strip(b" \t").lower(), OTHER)
 
 
-SPELLINGS: Final = Spellings()
+#: Spelling -> header id.
+SPELLINGS: Final = Learned(known_id)
 
 
 def _enter_registry() -> None:

@@ -22,6 +22,12 @@ _PLAIN: Final = re.compile(
     rb"((?:(;rport)(?=[;, \t]|\Z))?(?:;branch=(" + VALUE + rb"++))?"
     rb"((?>(?:;" + TOKEN + rb"++(?:=" + VALUE + rb"*+)?)*)))(?=[ \t]*+(?:,|\Z))"
 )
+#: A header line with one Via, as servers write the one that comes back to them in a reply; group 1 is the branch.
+_USUAL_LINE: Final = re.compile(
+    rb"[^:]++:[ \t]*+SIP/2\.0/[A-Za-z0-9\-]++ " + HOST + rb"(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
+    rb"(?:;rport)?;branch=(" + VALUE + rb"++)\r\n"
+)
+usual_via: Final = _USUAL_LINE.fullmatch
 _PROTOCOL_LENGTH: Final = len(b"SIP/2.0/ ")  #: round the transport
 _CAREFUL: Final = re.compile(
     rb"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+(" + TOKEN + rb"++)[ \t]++"

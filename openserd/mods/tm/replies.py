@@ -39,7 +39,7 @@ class Replies:
 
     def receive(self, msg: SipMsg) -> bool:
         """Takes a reply to a request that was sent in a transaction; False for any other."""
-        own = own_branch(msg.via1.branch)
+        own = own_branch(msg.top_branch())
         if own is None:
             return False
         t = self.step(own, msg, False)

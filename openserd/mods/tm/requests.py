@@ -136,7 +136,7 @@ class Requests:
             return found
         if msg.is_request:
             return self.find(msg, b"INVITE" if msg.method in (b"ACK", b"CANCEL") else msg.method)
-        own = own_branch(msg.via1.branch)
+        own = own_branch(msg.top_branch())
         if own is None or not self.store.is_live(own.slot, own.label):
             return None
         table = self.store.table
@@ -359,7 +359,7 @@ class Requests:
     def cancel_branches(self, msg: SipMsg, which: str) -> bool:
         """t_cancel_branch, for a reply: cancels the branch that it came in for, "o" all others, "a" all; False where
         there is nothing to cancel any more."""
-        found, own = in_hand(msg), own_branch(msg.via1.branch)
+        found, own = in_hand(msg), own_branch(msg.top_branch())
         done = False
 
         def step(t: Transaction, now: int) -> None:

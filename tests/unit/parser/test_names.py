@@ -39,21 +39,6 @@ def test_white_space_before_the_colon_is_ignored():
     assert names.header_id(b"Call-ID \t") == names.CALL_ID
 
 
-def test_learning_stops_at_its_bound():
-    spellings = names.Spellings()
-    for number in range(names.MAX_SPELLINGS + 100):
-        assert spellings[b"x-%d" % number] == names.OTHER
-    assert len(spellings) == names.MAX_SPELLINGS
-    assert spellings[b"cALL-iD"] == names.CALL_ID
-    assert len(spellings) == names.MAX_SPELLINGS
-
-
-def test_long_spellings_are_not_learned():
-    spellings = names.Spellings()
-    assert spellings[b"x" * 60000] == names.OTHER
-    assert not spellings
-
-
 @pytest.mark.parametrize(
     ("name", "good"), [(b"Via", True), (b"X-1.a!", True), (b"", False), (b"a b", False), (b"a(", False)]
 )
