@@ -58,7 +58,7 @@ def build_reply(
 def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
     """The header lines that a reply takes over, the top Via corrected and the To tagged."""
     wanted = _COPIED_WITH_ROUTE if 180 <= code < 300 else _COPIED
-    tag = b"" if to_tag is None or code < 180 or msg.to_tag is not None else b";tag=%b\r\n" % to_tag
+    tag = b"" if to_tag is None or code < 180 or msg.has_to_tag() else b";tag=%b\r\n" % to_tag
     ids, lines = msg.hdr_ids, msg.lines
     via_lumps = msg.via_lumps()
     if tag or via_lumps:

@@ -44,7 +44,7 @@ class StatelessReplies:
     """What other modules use as "sl".
 
     `quiet_after` is one u32 shared by all processes: the tenth of a second (monotonic) from which on no ACK
-    to a stateless reply is due.  `sent` and `sent_by_class` count; `sent` is None where statistics are off.
+    to a stateless reply to INVITE is due.  `sent` and `sent_by_class` count; `sent` is None where statistics are off.
     """
 
     def __init__(self, core: Core, sent: Statistic | None, sent_by_class: list[Statistic]) -> None:
@@ -62,10 +62,11 @@ class StatelessReplies:
 
         `to_tag` is used instead of our own where the request has none.
         """
-        if msg.method == b"ACK":
+        method = msg.method
+        if method == b"ACK":
             return False
         core = self.core
-        if to_tag is None and code >= 180 and msg.to_tag is None:
+        if to_tag is None and code >= 180 and not msg.has_to_tag():
             to_tag = self.tags.tag(msg)
         data = build_reply(core, msg, code, reason, to_tag)
         destination = reply_destination(msg, core)
@@ -73,7 +74,8 @@ class StatelessReplies:
             callback(msg, data, code, reason, destination)
         if not msg.listener.send(data, destination):
             return False
-        self.quiet_after[0] = int(self.clock() * 10) + ACK_WAIT & 0xFFFFFFFF
+        if method == b"INVITE":
+            self.quiet_after[0] = int(self.clock() * 10) + ACK_WAIT & 0xFFFFFFFF
         if self.sent is not None:
             self.sent.bump()
             self.sent_by_class[code // 100 - 1].bump()

@@ -77,9 +77,9 @@ class Message:
     """
 
     __slots__ = (
-        "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_lines", "_max_forwards", "_to",
+        "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_max_forwards", "_to",
         "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "hdr_ids", "hdr_starts", "is_request",
-        "line_end", "method", "reason", "ruri", "start_error", "status",
+        "line_end", "lines", "method", "reason", "ruri", "start_error", "status",
     )  # fmt: skip
 
     def __init__(self, buf: bytes) -> None:
@@ -88,7 +88,7 @@ class Message:
         start_line = parse_start_line(lines.pop(0))
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
         self.hdr_ids: list[int] = list(map(_id_of, map(_first, map(bytes.partition, lines, _COLONS))))
-        self._lines = lines
+        self.lines = lines  #: header lines, each with its CRLF
         self.line_end = self.hdr_starts[0]
         self.body_start = self.hdr_starts[-1] + 2
         self._vias: list[Via] | None = None
@@ -105,11 +105,6 @@ class Message:
         self._content_length: int | _Lazy | None = _UNREAD
 
     # Header lines
-
-    @property
-    def lines(self) -> list[bytes]:
-        """All header lines, each with its CRLF."""
-        return self._lines
 
     def find(self, hid: int) -> int:
         """The index of the first line of a header field, -1 when there is none."""
@@ -132,15 +127,15 @@ class Message:
 
     def name(self, index: int) -> bytes:
         """The name of a header line as received; the whole line when it has no colon."""
-        return self._lines[index].partition(b":")[0].strip(b" \t\r\n")
+        return self.lines[index].partition(b":")[0].strip(b" \t\r\n")
 
     def value(self, index: int) -> bytes:
         """The value of a header line without white space at its ends; b"" when the line has no colon."""
-        return self._lines[index].partition(b":")[2].strip(b" \t\r\n")
+        return self.lines[index].partition(b":")[2].strip(b" \t\r\n")
 
     def value_span(self, index: int) -> tuple[int, int]:
         """The offsets of `value(index)`."""
-        line = self._lines[index]
+        line = self.lines[index]
         inner = line.rstrip(b" \t\r\n")
         colon = inner.find(b":") + 1 or len(inner)
         start = self.hdr_starts[index]
@@ -162,7 +157,7 @@ class Message:
     def bad_headers(self) -> int:
         """How many header lines have no colon or a name that is no token; they are kept and passed on."""
         others = self.indexes(names.OTHER)
-        return sum(b":" not in self._lines[i] or not names.is_header_name(self.name(i)) for i in others)
+        return sum(b":" not in self.lines[i] or not names.is_header_name(self.name(i)) for i in others)
 
     def removal_span(self, value: NameAddr | Via) -> tuple[int, int]:
         """What to delete to take out one value: its whole line, or the value and the comma at its side."""
@@ -233,7 +228,7 @@ class Message:
         """The tag of From, None when it has none (RFC 2543); errors as `from_`."""
         tag = self._from_tag
         if tag is _UNREAD:
-            match = _QUICK_ADDRESS.fullmatch(self._lines[self._required(names.FROM)])
+            match = _QUICK_ADDRESS.fullmatch(self.lines[self._required(names.FROM)])
             tag = self._from_tag = match[1] if match is not None else self.from_.tag
         return tag
 
@@ -242,9 +237,14 @@ class Message:
         """The tag of To, None when it has none; errors as `to`."""
         tag = self._to_tag
         if tag is _UNREAD:
-            match = _QUICK_ADDRESS.fullmatch(self._lines[self._required(names.TO)])
+            match = _QUICK_ADDRESS.fullmatch(self.lines[self._required(names.TO)])
             tag = self._to_tag = match[1] if match is not None else self.to.tag
         return tag
+
+    def has_to_tag(self) -> bool:
+        """Whether To has a tag; errors as `to`."""
+        tag = self._to_tag
+        return (self.to_tag if tag is _UNREAD else tag) is not None
 
     @property
     def call_id(self) -> bytes:
@@ -426,7 +426,7 @@ class Message:
         Looks at what a proxy needs of a reply: its way back, the transaction it belongs to, a whole body.
         """
         ids = self.hdr_ids
-        lines = self._lines
+        lines = self.lines
         via = None
         try:
             via = usual_via(lines[ids.index(_VIA)])
@@ -459,7 +459,7 @@ class Message:
         """
         place = self.hdr_ids.index
         try:
-            usual = map(self._lines.__getitem__, map(place, _USUAL))
+            usual = map(self.lines.__getitem__, map(place, _USUAL))
             sender, target, cseq, call_id = map(call, _READ_USUAL, usual)
             line = place(_VIA)
         except ValueError:
@@ -534,7 +534,7 @@ class Message:
             index = self.hdr_ids.index(_MAX_FORWARDS)
         except ValueError:
             return None
-        hops = LINE_NUMBERS[self._lines[index]]
+        hops = LINE_NUMBERS[self.lines[index]]
         if not 0 <= hops <= MAX_FORWARDS_LIMIT:
             raise SipError("Malformed Max-Forwards", self.hdr_starts[index])
         return hops
@@ -545,11 +545,11 @@ class Message:
             index = ids.index(_CONTENT_LENGTH)
         except ValueError:
             return None
-        length = LINE_NUMBERS[self._lines[index]]
+        length = LINE_NUMBERS[self.lines[index]]
         if length < 0:
             raise SipError("Malformed Content-Length", self.hdr_starts[index])
         if ids.count(_CONTENT_LENGTH) > 1:
             for other in self.indexes(_CONTENT_LENGTH):
-                if LINE_NUMBERS[self._lines[other]] != length:
+                if LINE_NUMBERS[self.lines[other]] != length:
                     raise SipError("Content-Length fields disagree", self.hdr_starts[other])
         return length

@@ -173,6 +173,6 @@ class UdpReceiver:
                 continue
             self.idle = False
             try:
-                receive(data, source[:2], listener)
+                receive(data, source if len(source) == 2 else source[:2], listener)
             except Exception:
                 log.exception("a message from %s:%s could not be handled", *source[:2])

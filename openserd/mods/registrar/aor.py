@@ -24,8 +24,9 @@ NAME_AND_DISPLAY: Final = rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)'
 
 _USUAL: Final = re.compile(rb"sips?:(?:(" + USER + rb")@)?(" + HOST + rb")" + PORT_AND_PARAMS)
 _USUAL_TO: Final = re.compile(
-    NAME_AND_DISPLAY + rb"<(sips?:(?:" + USER + rb"@)?" + HOST + PORT_AND_PARAMS + rb')>(?:;tag=[^\s;,"<>]++)?\r\n'
-)
+    NAME_AND_DISPLAY + rb"<(sips?:(?:(" + USER + rb")@)?(" + HOST + rb")" + PORT_AND_PARAMS
+    + rb')>(?:;tag=[^\s;,"<>]++)?\r\n'
+)  # fmt: skip
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -58,7 +59,9 @@ class AorRules:
     def of_to(self, msg: "SipMsg") -> bytes:
         """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""
         usual = _USUAL_TO.fullmatch(msg.lines[msg.hdr_ids.index(names.TO)])
-        return self.of(msg, msg.to.uri if usual is None else usual[1])
+        if usual is None or self.aor_avp is not None:
+            return self.of(msg, msg.to.uri)
+        return self.joined(usual[2] or b"", usual[3])
 
     def normal(self, text: bytes) -> bytes:
         """The AoR of a URI: its user, escapes undone, with `use_domain` its host behind an @.
@@ -67,6 +70,10 @@ class AorRules:
         """
         usual = _USUAL.fullmatch(text)
         user, host = user_and_host(text) if usual is None else usual.groups(b"")
+        return self.joined(user, host)
+
+    def joined(self, user: bytes, host: bytes) -> bytes:
+        """The AoR of a user, b"" for none, and a host."""
         if not self.case_sensitive:
             user = user.lower()
         if not self.use_domain:

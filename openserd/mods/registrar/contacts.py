@@ -127,9 +127,7 @@ class ContactReader:
         if not user_agent or len(user_agent) > MAX_USER_AGENT:
             user_agent = NO_USER_AGENT
         socket = self.sockets.text(self.listener(msg))
-        allowed = msg.allow_methods
-        if allowed is None:
-            allowed = ALL_METHODS
+        allowed = method_mask(msg.headers(names.ALLOW)) if names.ALLOW in msg.hdr_ids else ALL_METHODS
         cflags = msg.branch_flags
         path = path_vector(msg) if self.use_path else b""
         via_path = received_of(path) if path and self.path_use_received else b""

@@ -21,6 +21,7 @@ from openserd.core.forward import transport_of
 from openserd.core.message import SipMsg
 from openserd.core.module import FALSE, OK
 from openserd.core.transport import Listener, sent_by
+from openserd.parser import names
 from openserd.parser.message import RouteValue
 from openserd.parser.uri import Uri, parse_uri
 
@@ -44,11 +45,13 @@ class LooseRouter:
 
     def route(self, msg: SipMsg) -> int:
         """1 the request follows its Route, -1 it has none or a preloaded one ends here. Raises SipError."""
+        if names.ROUTE not in msg.hdr_ids:
+            return FALSE
         routes = msg.routes
         if not routes:
             return FALSE
         first = parse_uri(routes[0].uri)
-        is_preloaded = not msg.to_tag
+        is_preloaded = not msg.has_to_tag()
         if not is_preloaded and self.comes_from_strict(msg.uri, first):
             return self.after_strict(msg, routes, first)
         return self.after_loose(msg, routes, first, is_preloaded)

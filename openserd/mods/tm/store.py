@@ -102,15 +102,15 @@ class Transaction:
     def next_due(self) -> int:
         """The tick of the timer that ends first, 0 when none runs."""
         server = self.server
-        first = server.wait_at
-        for at in (server.retransmit_at, server.timeout_at):
-            if at and (not first or (at - first) & TICK_MASK > HALF):
-                first = at
+        timers = [server.retransmit_at, server.timeout_at, server.wait_at]
         for branch in self.branches:
-            for at in (branch.retransmit_at, branch.timeout_at, branch.cancel_at):
-                if at and (not first or (at - first) & TICK_MASK > HALF):
-                    first = at
-        return first
+            timers += (branch.retransmit_at, branch.timeout_at, branch.cancel_at)
+        running = sorted(filter(None, timers))
+        if not running:
+            return 0
+        if running[-1] - running[0] < HALF:
+            return running[0]
+        return next(at for at in running if at >= HALF)  # the ticks begin again at 0 between them
 
 
 def is_past(at: int, now: int) -> bool:
