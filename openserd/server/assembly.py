@@ -121,8 +121,8 @@ class Server:
             getattr(core, hook).append(getattr(module, f"on_{hook}"))
 
     def sweep(self) -> None:
-        """Frees what killed processes have left in shared memory."""
-        slots, blobs = self.core.memory.sweep()
+        """Frees what killed processes have left in shared memory, and what nobody uses any more."""
+        slots, blobs = self.core.memory.tidy()
         if slots or blobs:
             log.info(
                 "sweep of shared memory: freed %d records and %d blocks that dead processes had left", slots, blobs

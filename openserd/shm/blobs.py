@@ -261,6 +261,10 @@ class Blobs:
         self._suspects = suspects
         return n_blobs
 
+    def return_slabs(self) -> int:
+        """Give slabs that nobody uses to whatever size class needs them next, their memory to the system; how many."""
+        return sum(map(self._return_slabs, range(N_CLASSES)))
+
     def _free_orphans(self, number: int, orphans: list[tuple[int, int]]) -> int:
         """Free those of a class that are still what they were; how many."""
         words = self._words

@@ -6,7 +6,7 @@
     memory.seal()                                nothing can be added any more; the heap gets the rest
     fork; memory.enter(process)                  each child first of all, with a row that nobody else uses
     memory.recover(process)                      master: after reaping a child, before the row is used again
-    memory.sweep()                               timer process: every half minute or so
+    memory.tidy()                                timer process: every half minute or so
 
 The layout is that of the pieces, in the order they are made (see `segment.py`), with the heap of blobs behind them.
 """
@@ -25,6 +25,8 @@ from openserd.shm.table import Refs, Table
 T = TypeVar("T")
 
 N_STRIPES: Final = 64
+N_SWEEPS: Final = 2  #: after a death: the first finds what the process has left, the second frees it
+QUIET_ROUNDS: Final = 20  #: of `tidy` without a sweep, as long as no process dies
 
 
 class Swept(NamedTuple):
@@ -41,8 +43,12 @@ class SharedMemory:
     """
 
     __slots__ = (
+        "_deaths",
+        "_deaths_seen",
+        "_quiet",
         "_roots",
         "_snapshots",
+        "_sweeps_due",
         "blobs",
         "counters",
         "is_sealed",
@@ -58,6 +64,10 @@ class SharedMemory:
         self.locks: Locks = Locks(self.segment, n_processes)
         self.counters: Counters = Counters(self.segment, n_processes)
         self.blobs: Blobs = Blobs(self.segment, self.locks, 0, n_processes)
+        self._deaths: memoryview = self.words(1)
+        self._deaths_seen: int = 0
+        self._sweeps_due: int = 0
+        self._quiet: int = 0
         self.tables: list[Table] = []
         self.is_sealed: bool = False
         self._snapshots: list[Callable[[], Iterable[int]]] = []
@@ -118,11 +128,30 @@ class SharedMemory:
 
         Gives (name, i) of the locks it died with.  What it had allocated but not linked is for `sweep`.
         """
+        self._deaths[0] = (self._deaths[0] + 1) & 0xFFFFFFFF
         held = self.locks.free_dead(process)
         self.blobs.reclaim(process)
         for table in self.tables:
             table.reclaim(process)
         return held
+
+    def tidy(self) -> Swept:
+        """What one process does every half minute: sweeps twice after another has died, and now and then for what else
+        may have been lost; gives memory that nobody uses back to the system.
+
+        A sweep reads everything that there is: 70 ms with 4000 transactions, a second with 100,000 locations.
+        """
+        deaths = self._deaths[0]
+        self._quiet += 1
+        if deaths != self._deaths_seen or self._quiet > QUIET_ROUNDS:
+            self._deaths_seen = deaths
+            self._sweeps_due = N_SWEEPS
+        if not self._sweeps_due:
+            self.blobs.return_slabs()
+            return Swept(0, 0)
+        self._sweeps_due -= 1
+        self._quiet = 0
+        return self.sweep()
 
     def sweep(self) -> Swept:
         """Free what killed processes have left unlinked; a blob only when two sweeps have found it.

@@ -8,6 +8,7 @@ import pytest
 
 from openserd.errors import ResourceError
 from openserd.shm import Bytes, Record, Ref, SharedMemory, Swept, Table
+from openserd.shm.memory import N_SWEEPS, QUIET_ROUNDS
 from openserd.shm.segment import MEGABYTE
 from tests.support.server import left_in_shm, shared_names
 
@@ -77,6 +78,39 @@ def test_recover_undoes_what_a_dead_process_has_left(memory: SharedMemory) -> No
     assert not memory.blobs.is_used(lost)
     assert memory.blobs.used_bytes == 512
     assert table.used == 1
+
+
+def test_what_a_dead_process_has_left_is_gone_after_two_rounds_of_tidying(memory: SharedMemory) -> None:
+    memory.seal()
+    assert memory.tidy() == Swept(0, 0)
+    memory.enter(1)
+    lost = memory.blobs.put(b"never linked")
+    memory.enter(0)
+    memory.recover(1)
+    assert memory.tidy() == Swept(0, 0)
+    assert memory.blobs.is_used(lost)
+    assert memory.tidy() == Swept(0, 1)
+    assert not memory.blobs.is_used(lost)
+
+
+def test_without_a_death_what_is_lost_is_looked_for_now_and_then(memory: SharedMemory) -> None:
+    memory.seal()
+    lost = memory.blobs.put(b"never linked")
+    rounds = 0
+    while memory.blobs.is_used(lost):
+        memory.tidy()
+        rounds += 1
+    assert rounds == QUIET_ROUNDS + N_SWEEPS
+
+
+def test_tidying_gives_unused_memory_back_without_a_sweep(memory: SharedMemory) -> None:
+    memory.seal()
+    refs = [memory.blobs.put(b"x" * 60_000) for _ in range(20)]
+    full = memory.blobs.slab_bytes
+    for ref in refs:
+        memory.blobs.free(ref)
+    memory.tidy()
+    assert memory.blobs.slab_bytes < full
 
 
 def test_sweep_spares_what_records_snapshots_and_roots_refer_to(memory: SharedMemory) -> None:
