@@ -18,6 +18,7 @@ from openserd.errors import ConfigError, OpenserError
 from openserd.script import LINT, STRICT, ConfigErrors, as_json
 from openserd.server.assembly import Server, announce, read_configuration
 from openserd.server.daemon import Launch, PidFile, drop_privileges, set_limits
+from openserd.server.hot_code import gather, hot_functions
 from openserd.server.logs import configure
 from openserd.server.master import Master
 from openserd.server.options import DEFAULT_CONFIG, DEFAULT_MEGABYTES, Options
@@ -155,6 +156,7 @@ def serve(core: Core, options: Options) -> int:
         file.check()
     server = Server(core, options)
     server.assemble()
+    gather(hot_functions())
     try:
         return run_server(server, pid_files, group_files)
     finally:

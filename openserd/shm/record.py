@@ -119,6 +119,9 @@ class Record:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         codec = cls._codec = Codec(_fields(cls))
+        for function in (codec.pack, codec.unpack, codec.blank):
+            function.__module__ = cls.__module__
+            function.__qualname__ = f"{cls.__qualname__}.{function.__name__}"
         # The functions themselves are the methods: a call fewer each time.
         cls.pack = codec.pack  # type: ignore[assignment]
         cls.unpack_from = classmethod(codec.unpack)  # type: ignore[assignment]
