@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.avp import Name
 from openserd.errors import SipError
 from openserd.parser import names
+from openserd.parser.learned import Learned
 from openserd.parser.uri import parse_uri, unescape
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class AorRules:
     mask of its classes) whose text, a URI, takes the place of the message's own.
     """
 
-    __slots__ = ("aor_avp", "case_sensitive", "realm_prefix", "use_domain")
+    __slots__ = ("aor_avp", "case_sensitive", "known", "realm_prefix", "use_domain")
 
     def __init__(
         self, *, use_domain: bool, case_sensitive: bool, realm_prefix: bytes, aor_avp: tuple[Name, int] | None
@@ -47,6 +48,7 @@ class AorRules:
         self.case_sensitive = case_sensitive
         self.realm_prefix = realm_prefix.lower()
         self.aor_avp = aor_avp
+        self.known = Learned(self.normal)
 
     def of(self, msg: "SipMsg", uri: bytes) -> bytes:
         """The AoR that `uri` names, or the AVP instead. SipError with the reason and code of the reply."""
@@ -54,7 +56,7 @@ class AorRules:
             override = msg.avps.get(*self.aor_avp)
             if isinstance(override, bytes):
                 uri = override
-        return self.normal(uri)
+        return self.known[uri]
 
     def of_to(self, msg: "SipMsg") -> bytes:
         """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""

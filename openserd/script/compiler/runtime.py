@@ -7,9 +7,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from openserd.core.arguments import Value
+from openserd.core.message import known_uri
 from openserd.core.module import ERROR, ONREPLY
 from openserd.core.routes import RouteFn, ScriptExit
 from openserd.errors import ScriptError, SipError
+from openserd.parser.learned import Learned
 from openserd.parser.uri import parse_uri
 
 if TYPE_CHECKING:
@@ -233,16 +235,21 @@ class MyselfTests:
 
     def __init__(self, core: Server) -> None:
         self.core = core
+        self.answers = Learned(self.names_me)  #: what is this server's does not change while it runs
 
     def uri(self, msg: "SipMsg") -> bool:
         """Whether the request URI is this server's."""
         if not msg.is_request:
             return False
         try:
-            uri = msg.uri
+            return self.answers[msg.ruri]
         except SipError as error:
             msg.error = error
             return False
+
+    def names_me(self, text: bytes) -> bool:
+        """Whether a URI is this server's. Raises SipError."""
+        uri = known_uri(text)
         return self.core.is_myself(uri.host, uri.port or 0)
 
     def from_uri(self, msg: "SipMsg") -> bool:
