@@ -68,8 +68,9 @@ class Blobs:
     """The heap.  `n_bytes` of it, or everything that nobody reserves until `seal` when `n_bytes` is 0."""
 
     __slots__ = (
-        "_buf", "_cut", "_free", "_locks", "_lowest", "_map", "_n_processes", "_private", "_process", "_reserved",
-        "_segment", "_slab_lock", "_stamp", "_suspects", "_taken", "_used", "_words", "floor", "is_sealed", "top",
+        "_buf", "_by_size", "_cut", "_free", "_locks", "_lowest", "_map", "_n_processes", "_private", "_process",
+        "_reserved", "_segment", "_slab_lock", "_stamp", "_suspects", "_taken", "_used", "_words", "floor",
+        "is_sealed", "top",
     )  # fmt: skip
 
     def __init__(self, segment: Segment, locks: Locks, n_bytes: int, n_processes: int) -> None:
@@ -97,6 +98,7 @@ class Blobs:
         self._words[self._lowest] = self.top
         self._suspects: dict[int, int] = {}
         self._private: list[list[int]] = [[] for _ in range(N_CLASSES)]
+        self._by_size: list[list[int]] = [self._private[number] for number in CLASS_OF]
         self._process: int = 0
         self._reserved: int = reserved_by(0)
         self._used: int = USED
@@ -121,9 +123,10 @@ class Blobs:
     def put(self, data: bytes) -> int:
         """A reference to a copy of `data`, never 0.  ResourceError when memory is exhausted."""
         n_bytes = len(data)
-        if n_bytes > MAX_PAYLOAD:
-            raise ResourceError(f"a value of {n_bytes} bytes is more than {MAX_PAYLOAD}")
-        units = self._private[CLASS_OF[(n_bytes + ROUND_UP) >> GRAIN_SHIFT]]
+        try:
+            units = self._by_size[(n_bytes + ROUND_UP) >> GRAIN_SHIFT]
+        except IndexError:
+            raise ResourceError(f"a value of {n_bytes} bytes is more than {MAX_PAYLOAD}") from None
         if not units:
             units = self._refill(CLASS_OF[(n_bytes + ROUND_UP) >> GRAIN_SHIFT])
         unit = units.pop()
