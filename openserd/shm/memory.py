@@ -139,7 +139,8 @@ class SharedMemory:
         """What one process does every half minute: sweeps twice after another has died, and now and then for what else
         may have been lost; gives memory that nobody uses back to the system.
 
-        A sweep reads everything that there is: 70 ms with 4000 transactions, a second with 100,000 locations.
+        A sweep reads everything that there is: 90 ms with 100,000 locations, and 70 ms with 1000 locations and as many
+        calls where it is the first of its process, which has touched none of that memory before.
         """
         deaths = self._deaths[0]
         self._quiet += 1
