@@ -271,6 +271,12 @@ class GlobalParams:
         "one socket for each worker, whose peers "
         "the kernel keeps apart, or one shared socket for all workers of a listener",
     )
+    gather_load: bool = setting(
+        truth,
+        True,
+        "the first worker of a listener gets all datagrams while it can carry the load, all workers beyond that "
+        "(with socket_mode=reuseport)",
+    )
     exit_on_child_death: bool = setting(truth, False, "end the server when a child dies of a signal")
 
     # script

@@ -19,6 +19,7 @@ from openserd.core.statistics import Statistic
 from openserd.errors import ConfigError
 from openserd.script import Script, Surroundings, load
 from openserd.server.control_socket import TITLE, ControlSocket, settings_of
+from openserd.server.gathering import LOOK_SECONDS, Gathering, can_steer
 from openserd.server.listening import bind, make_listeners
 from openserd.server.loader import ModuleLoader
 from openserd.server.options import Options
@@ -151,10 +152,18 @@ class Server:
         """The receivers of each listener, ranked from 1 on."""
         rank = 0
         for listener in listeners:
+            rows = []
             for number in range(self.core.params.children):
                 rank += 1
                 title = f"receiver child={number} sock= {listener.host}:{listener.port}"
-                self.table.add(Role(title, rank, self.receiver(listener, number)))
+                rows.append(self.table.add(Role(title, rank, self.receiver(listener, number))))
+            if self.core.params.gather_load and can_steer(listener):
+                self.gather(listener, rows)
+
+    def gather(self, listener: UdpListener, rows: list[int]) -> None:
+        """Lets the timer process decide how many of a listener's receivers, in `rows`, get its datagrams."""
+        gathering = Gathering(listener, lambda: [self.table.pid(row) for row in rows])
+        self.core.timers.append((f"load of {listener}", LOOK_SECONDS, lambda: gathering.look(time.monotonic())))
 
     def receiver(self, listener: UdpListener, number: int) -> Callable[[], None]:
         """The life of receiver `number` of `listener`."""

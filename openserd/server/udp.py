@@ -10,7 +10,7 @@ kernel would hand a copy of each datagram to every socket there.
 import logging
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -36,7 +36,7 @@ ORDINARY: Final = Multicast()
 class UdpListener(Listener):
     """A UDP address with its sockets; `socket` is the one this process reads and sends by."""
 
-    sockets: list[socket.socket]
+    sockets: Sequence[socket.socket] = ()
     socket: socket.socket
 
     @property

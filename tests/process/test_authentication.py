@@ -10,6 +10,7 @@ from tests.unit.mods.tables_kit import add, make_tables, subscriber
 
 SCRIPT = """
 children=4
+gather_load=no
 loadmodule "sl.so"
 loadmodule "sqlite.so"
 loadmodule "auth.so"

@@ -12,6 +12,7 @@ from tests.unit.mods.cached_kit import add, make_database, run
 
 SCRIPT = """
 children=2
+gather_load=no
 loadmodule "sl.so"
 loadmodule "mi_fifo.so"
 loadmodule "sqlite.so"

@@ -50,7 +50,8 @@ class Killer:
 @pytest.mark.parametrize("socket_mode", ["reuseport", "shared"])
 @pytest.mark.quiet
 def test_calls_go_on_while_workers_are_killed(socket_mode: str, tmp_path: Path) -> None:
-    script = hello_world(children=N_WORKERS, socket_mode=socket_mode, params=[f'"tm", "accepted_timer", {KEPT}'])
+    kept = f'"tm", "accepted_timer", {KEPT}'
+    script = hello_world(children=N_WORKERS, socket_mode=socket_mode, gather_load=True, params=[kept])
     with Server(script, tmp_path) as server:
         sipp, callee_port = Sipp(server.address, tmp_path), free_port()
         users = write_users(tmp_path / "users.csv", ([f"user{number}"] for number in range(N_USERS)))

@@ -52,6 +52,7 @@ def hello_world(
     *,
     children: int = 2,
     socket_mode: str = "",
+    gather_load: bool = False,
     full_lr: bool = True,
     params: Iterable[str] = (),
     settings: Iterable[str] = (),
@@ -61,6 +62,7 @@ def hello_world(
 
     `params` are `modparam` argument lists such as `'"tm", "fr_inv_timer", 2'`, `settings` whole lines of
     global parameters, `socket_mode` "reuseport", "shared" or empty for the server's own choice.
+    Without `gather_load` the messages of several phones meet several workers, as they do in a loaded server.
     `OPTIONS sip:ping@...` is answered without a transaction. Server fills in `@FIFO@` and `@RUN@`.
     """
     lines = [
@@ -70,6 +72,7 @@ def hello_world(
         "dns=no",
         "rev_dns=no",
         "disable_tcp=yes",
+        f"gather_load={int(gather_load)}",
     ]
     if socket_mode:
         lines.append(f"socket_mode={socket_mode}")
