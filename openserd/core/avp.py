@@ -23,35 +23,20 @@ _NUMBER: Final = 0x69
 _HEAD: Final = 5
 
 
-class AvpList:
-    """The AVPs of one message. Making one costs no list: that comes with the first AVP."""
+class AvpList(list[Avp]):
+    """The AVPs of one message."""
 
-    __slots__ = ("avps",)
-
-    def __init__(self, avps: list[Avp] | None = None) -> None:
-        self.avps = avps
-
-    def __len__(self) -> int:
-        return 0 if self.avps is None else len(self.avps)
-
-    def __bool__(self) -> bool:
-        return bool(self.avps)
-
-    def __repr__(self) -> str:
-        return f"AvpList({self.avps or []!r})"
+    __slots__ = ()
 
     def add(self, name: Name, value: AvpValue, flags: int = 0) -> None:
         """Puts a value in front of those the name already has."""
-        if self.avps is None:
-            self.avps = []
-        self.avps.append((name, value, flags))
+        self.append((name, value, flags))
 
     def get(self, name: Name, flags: int = 0) -> AvpValue | None:
         """The newest value of `name`; with `flags`, the newest that carries one of them."""
-        if self.avps:
-            for known, value, classes in reversed(self.avps):
-                if known == name and (not flags or flags & classes):
-                    return value
+        for known, value, classes in reversed(self):
+            if known == name and (not flags or flags & classes):
+                return value
         return None
 
     def all(self, name: Name, flags: int = 0) -> list[AvpValue]:
@@ -60,34 +45,24 @@ class AvpList:
 
     def entries(self, name: Name, flags: int = 0) -> list[tuple[AvpValue, int]]:
         """Every value of `name` with its flags, newest first."""
-        if not self.avps:
-            return []
         return [
             (value, classes)
-            for known, value, classes in reversed(self.avps)
+            for known, value, classes in reversed(self)
             if known == name and (not flags or flags & classes)
         ]
 
-    def remove(self, name: Name, all: bool = True, flags: int = 0) -> int:
+    def drop(self, name: Name, all: bool = True, flags: int = 0) -> int:
         """Drops every value of `name`, or the newest one; returns how many went."""
-        if not self.avps:
-            return 0
-        before = len(self.avps)
-        if all:
-            self.avps = [avp for avp in self.avps if not (avp[0] == name and (not flags or flags & avp[2]))]
-            return before - len(self.avps)
-        for index in range(before - 1, -1, -1):
-            known, _, classes = self.avps[index]
-            if known == name and (not flags or flags & classes):
-                del self.avps[index]
-                return 1
-        return 0
+        dropped = self.matching(name, flags)
+        if not all:
+            del dropped[1:]
+        for avp in dropped:
+            self.discard(avp)
+        return len(dropped)
 
     def matching(self, name: Name, flags: int = 0) -> list[Avp]:
         """The AVPs of `name` themselves, newest first."""
-        if not self.avps:
-            return []
-        return [avp for avp in reversed(self.avps) if avp[0] == name and (not flags or flags & avp[2])]
+        return [avp for avp in reversed(self) if avp[0] == name and (not flags or flags & avp[2])]
 
     def discard(self, avp: Avp) -> None:
         """Drops this very AVP, not another that equals it."""
@@ -95,26 +70,15 @@ class AvpList:
 
     def put(self, avp: Avp, *replacement: Avp) -> None:
         """Puts another AVP, or nothing, in the place of this very one."""
-        for index, known in enumerate(self.avps or ()):
+        for index, known in enumerate(self):
             if known is avp:
-                assert self.avps is not None
-                self.avps[index : index + 1] = replacement
+                self[index : index + 1] = replacement
                 return
-
-    def clear(self) -> None:
-        """Drops all AVPs."""
-        self.avps = None
-
-    def copy(self) -> "AvpList":
-        """A list of its own with the same AVPs."""
-        return AvpList(list(self.avps) if self.avps else None)
 
     def pack(self) -> bytes:
         """The AVPs as bytes; nothing for none."""
-        if not self.avps:
-            return b""
         parts: list[bytes] = []
-        for name, value, flags in self.avps:
+        for name, value, flags in self:
             for field in (flags, name, value):
                 kind, text = (b"s", field) if isinstance(field, bytes) else (b"i", b"%d" % field)
                 parts += (kind, len(text).to_bytes(4, "big"), text)

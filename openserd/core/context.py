@@ -20,6 +20,7 @@ from openserd.errors import ConfigError
 from openserd.shm.memory import SharedMemory
 
 if TYPE_CHECKING:
+    from openserd.core.forward import NextHop, Way
     from openserd.core.message import SipMsg
     from openserd.core.module import Module
 
@@ -62,12 +63,16 @@ class Core:
     def __init__(self, params: GlobalParams | None = None) -> None:
         self.params = params or GlobalParams()
         self.myself = Myself()
+        self.is_myself = self.myself.matches  #: whether host and port (0 when not written) are this server's
         self.listening = Listeners()
         self.resolver = Resolver()
         self.statistics = Statistics()
         self.stats = CoreStats(self.statistics)
         self.mi = MiRegistry()
         self.routes = Routes()
+        self.direct_hops: dict[
+            Way, NextHop
+        ] = {}  #: ways to literal addresses that were taken before (`core/forward.py`)
         self.blacklists: Blacklists | None = None  #: there once the script uses one
         self.modules: dict[str, Module] = {}
         self.published: dict[str, object] = {}
@@ -91,10 +96,6 @@ class Core:
     def listeners(self) -> list[Any]:
         """All listeners in their order."""
         return self.listening.all
-
-    def is_myself(self, host: bytes, port: int, proto: str | None = None) -> bool:
-        """Whether host and port (0 when not written) are this server's; transports are not told apart."""
-        return self.myself.matches(host, port)
 
     def publish(self, name: str, thing: object) -> None:
         """Makes `thing` available to other modules by `name`."""

@@ -5,7 +5,6 @@
 
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import Branch, ruri_branch
@@ -51,12 +50,15 @@ class Target:
     port: int
 
 
-@lru_cache(maxsize=1024)
+#: A request URI or next hop, the listener that is asked for, the one that the request came in by.
+Way = tuple[bytes, Listener | None, Listener | None]
+MOST_HOPS: Final = 1024
+
+
 def target_of(uri: bytes) -> Target:
     """Where `uri` points: its maddr or host, its port or the default, its transport (RFC 3263 without services).
 
-    Raises SipError 475 or 416.  Kept for the next time: the contacts of a server's users come again and again
-    (7 -> 0.3 us, `make bench`).
+    Raises SipError 475 or 416.
     """
     try:
         parsed = parse_uri(uri)
@@ -70,7 +72,14 @@ def target_of(uri: bytes) -> Target:
 
 
 def next_hop(core: "Core", uri: bytes, forced: Listener | None, arrived: Listener | None) -> NextHop:
-    """The next hop of a URI. Raises SipError with the code that the request earns: 416, 475, 476 or 477."""
+    """The next hop of a URI. Raises SipError with the code that the request earns: 416, 475, 476 or 477.
+
+    Hops to literal addresses are kept: the contacts of a server's users come again and again (12 -> 0.3 us).
+    """
+    way = uri, forced, arrived
+    known = core.direct_hops.get(way)
+    if known is not None:
+        return known
     try:
         target = target_of(uri)
     except SipError as error:
@@ -78,7 +87,12 @@ def next_hop(core: "Core", uri: bytes, forced: Listener | None, arrived: Listene
             core.stats.bad_URIs_rcvd.bump()
         raise
     if target.address is not None:
-        return leave_by(core, target.proto, (target.address, target.port), forced, arrived)
+        hop = leave_by(core, target.proto, (target.address, target.port), forced, arrived)
+        if not core.listening.mhomed:  # the system's routes may change
+            if len(core.direct_hops) >= MOST_HOPS:
+                core.direct_hops.clear()
+            core.direct_hops[way] = hop
+        return hop
     return first_hop(core, target.proto, core.resolver.addresses(target.host), target.port, forced, arrived)
 
 

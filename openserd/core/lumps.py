@@ -51,13 +51,8 @@ def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: L
     if firsts[0] < start or lasts[-1] > end or not all(map(le, lasts, firsts[1:])):
         return _apply_one_by_one(buf, start, end, ordered, listener)
     kept = map(buf.__getitem__, map(slice, (start, *lasts), (*firsts, end)))
-    written = [text if text.__class__ is bytes else _late(text, listener) for text in texts]
+    written = [text if isinstance(text, bytes) else b"" if listener is None else text(listener) for text in texts]
     return b"".join(chain.from_iterable(zip(kept, (*written, b""), strict=True)))
-
-
-def _late(data: LateData, listener: Listener | None) -> bytes:
-    """The text of a lump that depends on the listener, nothing where there is none."""
-    return data(listener) if listener is not None else b""
 
 
 def _apply_one_by_one(buf: bytes, start: int, end: int, ordered: list[Lump], listener: Listener | None) -> bytes:
@@ -70,7 +65,7 @@ def _apply_one_by_one(buf: bytes, start: int, end: int, ordered: list[Lump], lis
         if first > position:
             pieces.append(buf[position:first])
             position = first
-        pieces.append(data if isinstance(data, bytes) else _late(data, listener))
+        pieces.append(data if isinstance(data, bytes) else b"" if listener is None else data(listener))
         if last > position:
             position = last
     pieces.append(buf[position:end])

@@ -175,9 +175,9 @@ class SipMsg(Message):
     def set_max_forwards(self, hops: int) -> None:
         """Gives the request another Max-Forwards, a new one before all header lines; readable at once."""
         line = b"Max-Forwards: %d\r\n" % hops
-        index = self.find(names.MAX_FORWARDS)
-        if index >= 0:
-            self.replace_line(*self.line_span(index), line)
+        if names.MAX_FORWARDS in self.hdr_ids:
+            index = self.hdr_ids.index(names.MAX_FORWARDS)
+            self.replace_line(self.hdr_starts[index], self.hdr_starts[index + 1], line)
         else:
             added = (self.line_end, self.line_end, b"Max-Forwards: %d\r\n" % (self.max_forwards or 0))
             if added in self.lumps:

@@ -98,8 +98,14 @@ class Receiver:
             msg.validate_reply()
             if core.params.check_via and not core.is_myself(msg.via1.host, msg.via1.port):
                 self.drop_reply(msg, SipError("the top Via is not this server", msg.via1.start))
+            elif core.routes.reply is not None and not self.passes(core.routes.reply, msg):
+                core.stats.drop_replies.bump()
             else:
-                self.route_reply(msg)
+                for hook in core.reply_in:
+                    if hook(msg):
+                        return
+                if not forward_reply(core, msg):
+                    core.stats.drop_replies.bump()
         except SipError as error:
             self.count(error)
             self.drop_reply(msg, error)
@@ -116,16 +122,8 @@ class Receiver:
         elif error.code == BAD_REQUEST:
             self.core.stats.bad_msg_hdr.bump()
 
-    def route_reply(self, msg: SipMsg) -> None:
-        """What happens to a sound reply."""
-        core = self.core
-        if core.routes.reply is not None:
-            routes.run(core.routes.reply, msg, ONREPLY)
-            if msg.dropped and msg.status < 200:
-                core.stats.drop_replies.bump()
-                return
-        for hook in core.reply_in:
-            if hook(msg):
-                return
-        if not forward_reply(core, msg):
-            core.stats.drop_replies.bump()
+    @staticmethod
+    def passes(route: routes.RouteFn, msg: SipMsg) -> bool:
+        """Whether the unnumbered onreply_route lets a reply pass; only a provisional one can be dropped there."""
+        routes.run(route, msg, ONREPLY)
+        return not (msg.dropped and msg.status < 200)

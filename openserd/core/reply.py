@@ -8,7 +8,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import contact_list
-from openserd.core.lumps import Lump, apply_lumps
+from openserd.core.lumps import apply_lumps
 from openserd.core.message import SipMsg
 from openserd.core.transport import Address, Listener
 from openserd.errors import SipError
@@ -113,18 +113,13 @@ def via_destination(core: "Core", via: Via) -> Address | None:
     return address, int(via.rport) if via.rport and via.rport.isdigit() else via.port or 5060
 
 
-def strip_top_via(msg: SipMsg) -> Lump:
-    """The edit that takes this server's Via off a reply: its line, or its value where the line holds several."""
-    return (*msg.top_via_span(), b"")
-
-
 def build_forwarded_reply(msg: SipMsg) -> bytes:
     """The reply `msg` as it goes on: without this server's Via, with the script's edits."""
     buf, end = msg.buf, msg.end
-    lump = strip_top_via(msg)
+    via_start, via_end = msg.top_via_span()
     if not msg.lumps:
-        return b"%b%b" % (buf[: lump[0]], buf[lump[1] : end])
-    return apply_lumps(buf, 0, end, [lump, *msg.lumps], msg.listener)
+        return b"%b%b" % (buf[:via_start], buf[via_end:end])
+    return apply_lumps(buf, 0, end, [(via_start, via_end, b""), *msg.lumps], msg.listener)
 
 
 def forward_reply(core: "Core", msg: SipMsg) -> bool:

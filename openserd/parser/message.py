@@ -18,7 +18,7 @@ from openserd.errors import SipError
 from openserd.parser import names
 from openserd.parser.cseq import CSEQ_LINES, CSeq, parse_cseq
 from openserd.parser.digest import Credentials, parse_credentials
-from openserd.parser.head import parse_start_line, split_head
+from openserd.parser.head import STATUS_LINES, parse_start_line, split_head
 from openserd.parser.learned import LONGEST_LEARNED, MOST_LEARNED
 from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
@@ -73,24 +73,35 @@ class Message:
     `buf` is the datagram without line breaks before the start line, with folds as spaces; every offset counts
     in it.  Of a request `method` and `ruri` are as received; of a reply `status` and `reason`, its method is
     `cseq.method`.  `start_error` is set on a request whose start line is broken but can be answered;
-    `validate_request` raises it.
+    `validate_request` raises it.  `end` is the offset after the message: bytes after the body that Content-Length
+    announces do not belong to it (RFC 3261 section 18.3); where it announces too much or nothing, `end` is `buf`'s.
     """
 
     __slots__ = (
         "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_max_forwards", "_to",
-        "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "hdr_ids", "hdr_starts", "is_request",
-        "line_end", "lines", "method", "reason", "ruri", "start_error", "status",
+        "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "end", "hdr_ids", "hdr_starts",
+        "is_request", "line_end", "lines", "method", "reason", "ruri", "start_error", "status",
     )  # fmt: skip
 
     def __init__(self, buf: bytes) -> None:
         """Finds the lines of `buf`; raises SipError when there is nothing to be routed or answered."""
         self.buf, lines, self.hdr_starts = split_head(buf)
-        start_line = parse_start_line(lines.pop(0))
+        first = lines.pop(0)
+        start_line = STATUS_LINES[first] if first[:4] == b"SIP/" else parse_start_line(first)
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
-        self.hdr_ids: list[int] = list(map(_id_of, map(_first, map(bytes.partition, lines, _COLONS))))
+        self.hdr_ids = ids = list(map(_id_of, map(_first, map(bytes.partition, lines, _COLONS))))
         self.lines = lines  #: header lines, each with its CRLF
         self.line_end = self.hdr_starts[0]
-        self.body_start = self.hdr_starts[-1] + 2
+        self.body_start = body_start = self.hdr_starts[-1] + 2
+        self.end = size = len(self.buf)
+        self._content_length: int | _Lazy | None = None
+        if _CONTENT_LENGTH in ids:
+            length = LINE_NUMBERS[lines[ids.index(_CONTENT_LENGTH)]]
+            if 0 <= length <= size - body_start and ids.count(_CONTENT_LENGTH) == 1:
+                self._content_length = length
+                self.end = body_start + length
+            else:
+                self._content_length = _UNREAD
         self._vias: list[Via] | None = None
         self._addresses: dict[int, list[NameAddr]] | None = None
         self._via1: Via | None = None
@@ -102,7 +113,6 @@ class Message:
         self._from_tag: bytes | _Lazy | None = _UNREAD
         self._to_tag: bytes | _Lazy | None = _UNREAD
         self._max_forwards: int | _Lazy | None = _UNREAD
-        self._content_length: int | _Lazy | None = _UNREAD
 
     # Header lines
 
@@ -180,10 +190,12 @@ class Message:
     @property
     def via1(self) -> Via:
         """The first Via; raises SipError when there is none or it is malformed."""
-        if self._via1 is None:
-            self._read_via(self._required(names.VIA))
-        assert self._via1 is not None, "read, and not there"
-        return self._via1
+        via = self._via1
+        if via is None:
+            line = self._required(names.VIA)
+            self._via1 = via = first_via(self.buf, *self._content(line))
+            via.line = line
+        return via
 
     def top_branch(self) -> bytes | None:
         """The branch of the first Via, None when it has none; errors as `via1`, which need not be read for it."""
@@ -378,24 +390,16 @@ class Message:
         length = self.content_length
         return self.buf[self.body_start : None if length is None else self.body_start + length]
 
-    @property
-    def end(self) -> int:
-        """The offset after the message; bytes after it do not belong to it (RFC 3261 section 18.3)."""
-        length = self._content_length
-        if length is _UNREAD:
-            length = self.content_length
-        size = len(self.buf)
-        return size if length is None or self.body_start + length > size else self.body_start + length
-
     # Checks before routing
 
     def check_length(self) -> None:
-        """Raises SipError when the datagram ends before the body that Content-Length announces."""
-        length = self._content_length
-        if length is _UNREAD:
-            length = self._content_length = self._read_content_length()
-        if length is not None and len(self.buf) - self.body_start < length:
+        """Raises SipError when Content-Length is malformed, or the datagram ends before the body that it announces."""
+        length = self.content_length
+        if length is None:
+            return
+        if len(self.buf) - self.body_start < length:
             raise SipError("Content-Length larger than the body", len(self.buf))
+        self.end = self.body_start + length
 
     def check_ruri_scheme(self, routable: tuple[bytes, ...] = (b"sip", b"sips", b"tel")) -> None:
         """Raises SipError 416 unless the scheme of the request URI is in `routable` (RFC 3261 16.3)."""
@@ -409,7 +413,18 @@ class Message:
         """
         if self.start_error is not None:
             raise self.start_error
-        self._check_fields()
+        ids = self.hdr_ids
+        if len(set(ids)) != len(ids):
+            self._check_single()
+        if not self._read_usual():
+            _ = self.via1, self.from_tag, self.to_tag, self.call_id, self.cseq
+        if _MAX_FORWARDS in ids:
+            hops = LINE_NUMBERS[self.lines[ids.index(_MAX_FORWARDS)]]
+            self._max_forwards = hops if 0 <= hops <= MAX_FORWARDS_LIMIT else self._read_max_forwards()
+        else:
+            self._max_forwards = None
+        if self._content_length is _UNREAD:
+            self.check_length()
         cseq = self._cseq or self.cseq
         if cseq.method != self.method:
             raise SipError("CSeq names another method", self.hdr_starts[self.find(names.CSEQ)])
@@ -439,18 +454,8 @@ class Message:
             _ = self.via1
         if self._cseq is None:
             _ = self.cseq
-        self.check_length()
-
-    def _check_fields(self) -> None:
-        """Fields present, not repeated, well-formed, and the body complete."""
-        ids = self.hdr_ids
-        if len(set(ids)) != len(ids):
-            self._check_single()
-        if not self._read_usual():
-            _ = self.via1, self.from_tag, self.to_tag, self.call_id, self.cseq
-        if self._max_forwards is _UNREAD:
-            self._max_forwards = self._read_max_forwards()
-        self.check_length()
+        if self._content_length is _UNREAD:
+            self.check_length()
 
     def _read_usual(self) -> bool:
         """Reads what every message has, in the form that almost every message has it in, all at once (9 -> 5 us).
@@ -466,19 +471,15 @@ class Message:
             return False
         if sender is None or target is None or cseq is None or call_id is None:
             return False
-        self._read_via(line)
+        starts = self.hdr_starts
+        start = starts[line]
+        self._via1 = via = first_via(self.buf, self.buf.index(b":", start) + 1, starts[line + 1] - 2)
+        via.line = line
         self._from_tag = sender[1]
         self._to_tag = target[1]
         self._cseq = cseq
         self._call_id = call_id[1]
         return True
-
-    def _read_via(self, line: int) -> None:
-        """Reads the first Via, which begins a header line; raises SipError when it is malformed."""
-        starts = self.hdr_starts
-        start = starts[line]
-        self._via1 = via = first_via(self.buf, self.buf.index(b":", start) + 1, starts[line + 1] - 2)
-        via.line = line
 
     def _check_single(self) -> None:
         """Raises SipError at the second line of a field that may occur once."""

@@ -117,7 +117,9 @@ def first_via(buf: bytes, start: int, end: int) -> Via:
     stop = match.end()
     host_start = match.start(2)
     sent_by_end = stop - len(params)
-    number = _port(port, match.start(3)) if port else 0
+    number = int(port) if port else 0
+    if port and not 0 < number < 65536:
+        raise SipError("Port out of range in Via", match.start(3))
     begin = host_start - len(transport) - _PROTOCOL_LENGTH
     via = Via(transport.upper(), host, number, branch, params, begin, host_start, sent_by_end, stop)
     if rport:
@@ -151,7 +153,9 @@ def _careful_via(buf: bytes, start: int, end: int) -> Via:
     match = _CAREFUL.match(buf, start, end)
     if match is None:
         raise SipError("Malformed Via", start)
-    port = _port(match[3], match.start(3)) if match[3] else 0
+    port = int(match[3]) if match[3] else 0
+    if match[3] and not 0 < port < 65536:
+        raise SipError("Port out of range in Via", match.start(3))
     via = Via(match[1].upper(), match[2], port, None, b"")
     via.start = start
     via.host_start = match.start(2)
@@ -165,14 +169,6 @@ def _careful_via(buf: bytes, start: int, end: int) -> Via:
     if after < end and buf[after] != 0x2C:
         raise SipError("Malformed Via", after)
     return via
-
-
-def _port(digits: bytes, offset: int) -> int:
-    """The port as a number; raises SipError outside 1 to 65535."""
-    port = int(digits)
-    if not 0 < port < 65536:
-        raise SipError("Port out of range in Via", offset)
-    return port
 
 
 def _read_params(via: Via, buf: bytes, start: int, end: int) -> int:

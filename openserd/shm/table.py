@@ -162,6 +162,19 @@ class Table:
         start = (ref << 4) + HEADER_BYTES
         return self._buf[start + (words[at] >> KEY_SHIFT) : start + words[(ref << 2) + 1]]
 
+    def payload_of(self, slot: int, generation: int) -> bytes | None:
+        """As `payload`, None where the record is not the one that had this generation; any numbers may be asked."""
+        if not 0 < slot <= self.n_slots:
+            return None
+        words = self._words
+        at = self._slots + slot * SLOT_WORDS
+        word = words[at]
+        if words[at + GENERATION] != generation or word & STATE_MASK != USED:
+            return None
+        ref = words[at + REF]
+        start = (ref << 4) + HEADER_BYTES
+        return self._buf[start + (word >> KEY_SHIFT) : start + words[(ref << 2) + 1]]
+
     def key(self, slot: int) -> bytes:
         """A copy of the record's key.  Stripe lock."""
         words = self._words

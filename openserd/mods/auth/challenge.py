@@ -42,27 +42,38 @@ def check_qop(text: str) -> str | None:
 class Challenger:
     """Writes challenges: one line for each of `algorithms`, the one preferred first.
 
-    OpenSER writes no algorithm, which means MD5; so does this while there is no other.
+    OpenSER writes no algorithm, which means MD5; so does this while there is no other.  Where nonces are not unique,
+    challenges of one second are the same, and written once.
     """
 
-    __slots__ = ("algorithms", "nonces", "qop")
+    __slots__ = ("algorithms", "last", "last_lines", "nonces", "qop")
 
     def __init__(self, nonces: "Nonces", algorithms: Sequence[Algorithm] = (MD5,), qop: Sequence[bytes] = (AUTH,)):
         self.nonces = nonces
         self.algorithms = algorithms
         self.qop = b",".join(qop)
+        self.last: tuple[bytes, bytes, int, bool, bool] | None = None  #: what `last_lines` were written for
+        self.last_lines: tuple[bytes, ...] = ()
 
-    def lines(self, name: bytes, realm: bytes, now: int, *, has_qop: bool, is_stale: bool) -> list[bytes]:
+    def lines(self, name: bytes, realm: bytes, now: int, *, has_qop: bool, is_stale: bool) -> tuple[bytes, ...]:
         """The header lines of a challenge that is sent at `now`."""
+        asked = name, realm, now, has_qop, is_stale
+        if asked != self.last or self.nonces.is_unique:
+            self.last = asked
+            self.last_lines = self.write(name, realm, now, has_qop, is_stale)
+        return self.last_lines
+
+    def write(self, name: bytes, realm: bytes, now: int, has_qop: bool, is_stale: bool) -> tuple[bytes, ...]:
+        """As `lines`, written anew."""
         head = b"%b: Digest realm=%b" % (name, quote(_LINE_BREAK.sub(b" ", realm)))
         tail = b', qop="%b"' % self.qop if has_qop else b""
         if is_stale:
             tail += b", stale=true"
         nonce = self.nonces.make(now)
-        return [
+        return tuple(
             b'%b, nonce="%b"%b%b\r\n' % (head, nonce, tail, self.algorithm_field(algorithm))
             for algorithm in self.algorithms
-        ]
+        )
 
     def algorithm_field(self, algorithm: Algorithm) -> bytes:
         """The algorithm as it is written, nothing where MD5 is the only one."""

@@ -12,7 +12,7 @@ from openserd.errors import SipError
 from openserd.mods.auth.digest import ALGORITHMS, AUTH, AUTH_INT, MD5, Algorithm
 from openserd.mods.auth.nonce import NEVER
 from openserd.parser import names
-from openserd.parser.digest import Credentials, parse_credentials
+from openserd.parser.digest import DIGEST, Credentials, parse_credentials
 from openserd.parser.uri import parse_uri
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ ATTACHMENT: Final = "auth"
 MIN_NAME: Final = 3  #: a shorter user name is not looked into for a domain (OpenSER)
 
 HEADERS: Final = (names.AUTHORIZATION, names.PROXY_AUTHORIZATION)
+STALE: Final = 2  #: which of the numbers kept with a message tells whose nonce was too old
 
 _NC: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _NEEDED: Final = frozenset((b"username", b"realm", b"nonce", b"uri", b"response"))
@@ -49,10 +50,10 @@ class Presented:
         qop, algorithm = field(b"qop"), field(b"algorithm")
         self.qop = qop.strip().lower() if qop else b""
         self.algorithm: Algorithm | None = ALGORITHMS.get(algorithm.strip().lower()) if algorithm else MD5
-        self.user = self.username = field(b"username", b"")
+        self.user = self.username = username = field(b"username", b"")
         self.user_domain = b""
-        if b"@" in self.username and len(self.username) >= MIN_NAME:
-            self.user, _, self.user_domain = self.username.partition(b"@")
+        if b"@" in username and len(username) >= MIN_NAME:
+            self.user, _, self.user_domain = username.partition(b"@")
 
     @property
     def domain(self) -> bytes:
@@ -80,7 +81,7 @@ def find(msg: "SipMsg", header: int, realm: bytes) -> Presented | None:
     wanted = realm.lower()
     for line in msg.indexes(header):
         credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
-        if credentials.is_digest and credentials.fields.get(b"realm", b"").lower() == wanted:
+        if credentials.scheme == DIGEST and credentials.fields.get(b"realm", b"").lower() == wanted:
             return Presented(credentials, header, line, realm)
     return None
 
@@ -95,51 +96,34 @@ def realm_of(msg: "SipMsg", header: int, prefix: bytes) -> bytes:
     return host[len(prefix) :] if prefix and host != prefix and host.startswith(prefix) else host
 
 
-class Marks:
-    """What is known about the credentials of a message; see the head of this file."""
-
-    __slots__ = ("lines", "stale")
-
-    def __init__(self, lines: list[int], stale: int) -> None:
-        self.lines = lines
-        self.stale = stale
-
-    @classmethod
-    def of(cls, msg: "SipMsg") -> "Marks":
-        """The marks of a message."""
-        known = None if msg.attachments is None else msg.attachments.get(ATTACHMENT)
-        if known is None:
-            return cls([-1, -1], 0)
-        *lines, stale = map(int, known.split())
-        return cls(lines, stale)
-
-    def keep(self, msg: "SipMsg") -> None:
-        """Keeps the marks with the message."""
-        msg.attach(ATTACHMENT, b"%d %d %d" % (*self.lines, self.stale))
+def marks_of(msg: "SipMsg") -> list[int]:
+    """What is known about the credentials of a message: the three numbers that the head of this file tells of."""
+    known = None if msg.attachments is None else msg.attachments.get(ATTACHMENT)
+    return [-1, -1, 0] if known is None else list(map(int, known.split()))
 
 
 def mark_authorized(msg: "SipMsg", presented: Presented) -> None:
     """Notes that credentials have been found right."""
-    marks = Marks.of(msg)
-    marks.lines[HEADERS.index(presented.header)] = presented.line
-    marks.keep(msg)
+    marks = marks_of(msg)
+    marks[HEADERS.index(presented.header)] = presented.line
+    msg.attach(ATTACHMENT, b"%d %d %d" % tuple(marks))
 
 
 def mark_stale(msg: "SipMsg", header: int) -> None:
     """Notes that credentials were right but for their nonce."""
-    marks = Marks.of(msg)
-    marks.stale |= 1 << HEADERS.index(header)
-    marks.keep(msg)
+    marks = marks_of(msg)
+    marks[STALE] |= 1 << HEADERS.index(header)
+    msg.attach(ATTACHMENT, b"%d %d %d" % tuple(marks))
 
 
 def is_stale(msg: "SipMsg", header: int) -> bool:
     """Whether the next challenge has to say that only the nonce was too old."""
-    return msg.attachments is not None and bool(Marks.of(msg).stale & 1 << HEADERS.index(header))
+    return msg.attachments is not None and bool(marks_of(msg)[STALE] & 1 << HEADERS.index(header))
 
 
 def authorized(msg: "SipMsg") -> Presented | None:
     """The credentials that have been found right, those for this server before those for a proxy; None without."""
-    for header, line in zip(HEADERS, Marks.of(msg).lines, strict=True):
+    for header, line in zip(HEADERS, marks_of(msg)[:STALE], strict=True):
         if line >= 0:
             credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
             return Presented(credentials, header, line, credentials.realm or b"")

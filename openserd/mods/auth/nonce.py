@@ -22,20 +22,23 @@ SIGNATURE_DIGITS: Final = 32
 MAX_KEY: Final = blake2b.MAX_KEY_SIZE
 
 NEVER: Final = -1
+MOST_KNOWN: Final = 1024
 
 
 class Nonces:
     """Makes nonces that are good for `lifetime` seconds, and knows them again.
 
     `is_unique` makes each one different; otherwise all that are made in one second are the same, as in OpenSER.
+    A nonce that was known again is not looked into the next time: many phones come with the same one.
     """
 
-    __slots__ = ("is_unique", "key", "length", "lifetime", "secret")
+    __slots__ = ("is_unique", "key", "known", "length", "lifetime", "secret")
 
     def __init__(self, secret: bytes, lifetime: int, *, is_unique: bool = False) -> None:
         self.secret = secret
         self.lifetime = lifetime
         self.is_unique = is_unique
+        self.known: dict[bytes, int] = {}  #: nonce -> when it expires
         self.key = secret if len(secret) <= MAX_KEY else blake2b(secret).digest()
         self.length = EXPIRY_DIGITS + (UNIQUE_DIGITS if is_unique else 0) + SIGNATURE_DIGITS
 
@@ -48,10 +51,18 @@ class Nonces:
 
     def expires(self, nonce: bytes) -> int:
         """When a nonce expires, in seconds since 1970; NEVER (-1) where it is not one that was made here."""
+        known = self.known.get(nonce)
+        if known is not None:
+            return known
         told = nonce[:-SIGNATURE_DIGITS]
         if len(nonce) != self.length or not is_equal(self.signature(told), nonce[-SIGNATURE_DIGITS:]):
             return NEVER
-        return int(told[:EXPIRY_DIGITS], 16)
+        expires = int(told[:EXPIRY_DIGITS], 16)
+        if not self.is_unique:
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[nonce] = expires
+        return expires
 
     def signature(self, told: bytes) -> bytes:
         """What proves that the rest of a nonce was written here."""

@@ -279,7 +279,7 @@ class AvpOps(Module):
 
     def avp_print(self, msg: "SipMsg") -> int:
         """1: all AVPs are in the log, the newest first."""
-        for name, value, flags in reversed(msg.avps.avps or []):
+        for name, value, flags in reversed(msg.avps):
             log.info("avpops: %s, %s, classes 0x%04x", shown("name", name), shown("value", value), flags & 0xFFFFFFFF)
         return OK
 

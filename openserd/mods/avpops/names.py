@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
     def find(self, avps: AvpList) -> list[Avp]:
         """The AVPs that belong to it, newest first."""
-        return [avp for avp in reversed(avps.avps or []) if self.holds(avp)]
+        return [avp for avp in reversed(avps) if self.holds(avp)]
 
     def holds(self, avp: Avp) -> bool:
         """Whether an AVP belongs to it."""

@@ -12,7 +12,7 @@ from openserd.mods.registrar.path import path_vector, received_of
 from openserd.mods.registrar.sockets import Sockets
 from openserd.parser import names
 from openserd.parser.methods import ALL_METHODS, method_mask
-from openserd.parser.numbers import MAX_SECONDS, read_seconds
+from openserd.parser.numbers import LINE_NUMBERS, MAX_SECONDS, NO_NUMBER, read_seconds
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
@@ -190,9 +190,13 @@ def contact_values(msg: "SipMsg") -> "list[NameAddr]":
 
 def expires_header(msg: "SipMsg") -> int | None:
     """Expires in seconds; None when absent or, as RFC 2543 allowed, a date."""
-    value = msg.header(names.EXPIRES)
-    if value is None:
+    ids = msg.hdr_ids
+    if names.EXPIRES not in ids:
         return None
+    seconds = LINE_NUMBERS[msg.lines[ids.index(names.EXPIRES)]]
+    if seconds != NO_NUMBER:
+        return seconds
+    value = msg.header(names.EXPIRES)
     if not value:
         raise SipError("Expires parse error")
     return read_seconds(value)

@@ -40,6 +40,7 @@ class Rr(Module):
         """Publishes "rr", a `RouteApi`."""
         self.ignored = self.ignore_user.encode()
         self.lr = b";lr=on" if self.enable_full_lr else b";lr"
+        self.is_double = bool(self.enable_double_rr)
         self.router = LooseRouter(core, bool(self.enable_double_rr), self.ignored)
         core.publish("rr", RouteApi(self.router))
 
@@ -62,11 +63,9 @@ class Rr(Module):
             log.error("rr: a second Record-Route was asked for")
             return FALSE
         user = route_user(msg, self.ignored) if self.add_username else b""
-        msg.insert_line(
-            RecordRoute(
-                user, self.lr + self.from_tag(msg) + params, msg.rr_params, msg.listener, bool(self.enable_double_rr)
-            )
-        )
+        tag = msg.from_tag if self.append_fromtag else None
+        tail = b"%b;ftag=%b%b" % (self.lr, tag, params) if tag else self.lr + params
+        msg.insert_line(RecordRoute(user, tail, msg.rr_params, msg.listener, self.is_double))
         return OK
 
     def record_route_preset(self, msg: SipMsg, host: bytes) -> int:
@@ -75,14 +74,10 @@ class Rr(Module):
             log.error("rr: a second Record-Route was asked for")
             return FALSE
         user = route_user(msg, self.ignored) if self.add_username else b""
-        tail = host + self.from_tag(msg) + self.lr
+        tag = msg.from_tag if self.append_fromtag else None
+        tail = b"%b;ftag=%b%b" % (host, tag, self.lr) if tag else host + self.lr
         msg.insert_line(PresetRecordRoute(user, tail, msg.rr_params, msg.listener, False))
         return OK
-
-    def from_tag(self, msg: SipMsg) -> bytes:
-        """The parameter that tells directions apart later."""
-        tag = msg.from_tag if self.append_fromtag else None
-        return b";ftag=" + tag if tag else b""
 
     def add_rr_param(self, msg: SipMsg, params: bytes) -> int:
         """1 added to the Record-Route, before or after it is made; -1 more than 512 bytes."""

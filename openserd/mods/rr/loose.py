@@ -39,6 +39,7 @@ class LooseRouter:
 
     def __init__(self, core: Core, double: bool, ignored: bytes) -> None:
         self.core = core
+        self.is_myself = core.is_myself
         self.double = double
         self.ignored = ignored
         self.callbacks: list[RouteCallback] = []
@@ -47,7 +48,7 @@ class LooseRouter:
         """1 the request follows its Route, -1 it has none or a preloaded one ends here. Raises SipError."""
         if names.ROUTE not in msg.hdr_ids:
             return FALSE
-        routes = msg.routes
+        routes = msg.addresses(names.ROUTE)
         if not routes:
             return FALSE
         first = parse_uri(routes[0].uri)
@@ -62,10 +63,10 @@ class LooseRouter:
         """Whether a Route value names this server, by its host or by the maddr that led here."""
         if not uri.is_sip or (self.ignored and uri.user == self.ignored):
             return False
-        if self.core.is_myself(uri.host, uri.port):
+        if self.is_myself(uri.host, uri.port):
             return True
         maddr = uri.param(b"maddr") if uri.params else None
-        return bool(maddr) and self.core.is_myself(maddr or b"", uri.port)
+        return bool(maddr) and self.is_myself(maddr or b"", uri.port)
 
     def comes_from_strict(self, ruri: Uri, first: Uri) -> bool:
         """Whether the request URI is a Record-Route of ours that a strict router has put there.
@@ -82,12 +83,13 @@ class LooseRouter:
         n_own = 0
         if self.is_own(first):
             msg.own_route = first.params
-            n_own = 2 if self.takes_second(msg, routes[1:], first) else 1
+            n_own = 2 if len(routes) > 1 and self.takes_second(msg, routes[1], first) else 1
         elif self.ignored and first.user == self.ignored:
             return FALSE
         if n_own == len(routes):
             remove_values(msg, routes, n_own)
-            self.tell(msg)
+            if self.callbacks:
+                self.tell(msg)
             return FALSE if is_preloaded else OK
         following = parse_uri(routes[n_own].uri) if n_own else first
         if is_loose(following):
@@ -100,14 +102,14 @@ class LooseRouter:
         self.tell(msg)
         return OK
 
-    def takes_second(self, msg: SipMsg, others: list[RouteValue], first: Uri) -> bool:
-        """Whether the value after `first` is the other half of a double Record-Route.
+    def takes_second(self, msg: SipMsg, other: RouteValue, first: Uri) -> bool:
+        """Whether `other`, the value after `first`, is the other half of a double Record-Route.
 
         It then names the listener to send from.
         """
-        if not others or not self.double or not is_double(first):
+        if not self.double or not is_double(first):
             return False
-        second = parse_uri(others[0].uri)
+        second = parse_uri(other.uri)
         if not self.is_own(second):
             return False
         self.send_from(msg, second)
@@ -183,7 +185,7 @@ def go_to(msg: SipMsg, uri: bytes) -> None:
 def remove_values(msg: SipMsg, routes: list[RouteValue], n_first: int, n_last: int = 0) -> None:
     """Takes the first and the last Route values out: whole lines, or values with their comma."""
     if n_first == len(routes):
-        msg.remove_lines(list(dict.fromkeys(value.line for value in routes)))
+        msg.remove_lines(list({value.line: None for value in routes}))
         return
     kept = routes[n_first : len(routes) - n_last]
     removed = routes[:n_first] + routes[len(routes) - n_last :]

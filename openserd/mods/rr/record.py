@@ -27,7 +27,7 @@ class RecordRoute(RecordRouteLump):
     __slots__ = ("arrived", "double", "tail", "user")
 
     def __init__(self, user: bytes, tail: bytes, params: bytes, arrived: Listener, double: bool) -> None:
-        super().__init__(params)
+        self.params = params
         self.user = user
         self.tail = tail
         self.arrived = arrived
@@ -36,10 +36,9 @@ class RecordRoute(RecordRouteLump):
     def pieces(self, listener: Listener) -> list[bytes]:
         """The header lines, cut where the parameters come."""
         arrived = self.arrived
-        if listener is arrived or same_address(listener, arrived):
-            return [self.line(listener, b""), END]
-        if not self.double:
-            return [self.line(arrived, b""), END]
+        side = listener if listener is arrived or same_address(listener, arrived) else arrived
+        if side is listener or not self.double:
+            return [self.line(side, b""), END]
         return [self.line(listener, b";r2=on"), END + self.line(arrived, b";r2=on"), END]
 
     def line(self, listener: Listener, r2: bytes) -> bytes:

@@ -69,7 +69,9 @@ class Forwarding:
         try:
             if msg.extension is not None and self.needs_record(msg.extension):
                 return self.relay_known(msg, flags, destination)
-            hops = limited(self.hops(msg, [ruri_branch(msg), *msg.branches], destination), flags)
+            hops = self.hops(msg, [ruri_branch(msg), *msg.branches], destination)
+            if flags:
+                hops = limited(hops, flags)
             return 1 if self.relay_new(msg, hops, bool(flags & NO_100)) else 0
         except SipError as error:
             return self.refuse(msg, error, flags)
@@ -266,7 +268,10 @@ class Forwarding:
         digest = b"" if self.syn_branch and len(hops) == 1 else self.digest(msg, len(hops))
         for branch, hop, lumps in hops:
             via_branch = make_branch(t.slot, label, len(t.branches), digest)
-            data = build(msg, branch, via_branch, hop, lumps)
+            if lumps is None:
+                data = build_request(msg, branch, via_branch, hop.listener)
+            else:
+                data = build(msg, branch, via_branch, hop, lumps)
             host, port = hop.address
             record = BranchRecord.blank()
             record.host = host.encode()

@@ -131,23 +131,6 @@ NON_INVITE_CLIENT: Final[Machine] = {
     (PROCEEDING, GOT_NEGATIVE): (COMPLETED, (STOP_TIMERS, PASS_UP)),
 }
 
-NOTHING: Final[tuple[int, ...]] = ()
-
-
-def step(machine: Machine, state: int, event: int) -> tuple[int, tuple[int, ...]]:
-    """The next state and what to do on the way; the same state and nothing where the event means nothing here."""
-    return machine.get((state, event)) or (state, NOTHING)
-
-
-def reply_event(status: int) -> int:
-    """The client's event for a reply with this status."""
-    if status < 200:
-        return GOT_1XX if status > 100 else GOT_100
-    return GOT_2XX if status < 300 else GOT_NEGATIVE
-
-
-def send_event(status: int) -> int:
-    """The server's event for sending a reply with this status."""
-    if status < 200:
-        return SEND_1XX
-    return SEND_2XX if status < 300 else SEND_NEGATIVE
+#: By the status of a reply: the client's event for it, and the server's for sending it.
+REPLY_EVENTS: Final = (0,) * 100 + (GOT_100,) + (GOT_1XX,) * 99 + (GOT_2XX,) * 100 + (GOT_NEGATIVE,) * 400
+SEND_EVENTS: Final = (0,) * 100 + (SEND_1XX,) * 100 + (SEND_2XX,) * 100 + (SEND_NEGATIVE,) * 400

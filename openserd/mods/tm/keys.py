@@ -22,15 +22,8 @@ _OWN_BRANCH: Final = re.compile(rb"z9hG4bK([0-9a-f]{1,8})\.([0-9a-f]{8})([0-9a-f
 LABEL_MASK: Final = 0xFFFFFFFF
 
 
-class OwnBranch:
-    """What a branch written by this server says: slot and label of the record, and the number of the branch."""
-
-    __slots__ = ("label", "number", "slot")
-
-    def __init__(self, slot: int, label: int, number: int) -> None:
-        self.slot = slot
-        self.label = label
-        self.number = number
+#: What a branch written by this server says: slot and label of the record, and the number of the branch.
+OwnBranch = tuple[int, int, int]
 
 
 def request_key(msg: SipMsg, method: bytes, ruri_matching: bool = True, via1_matching: bool = True) -> bytes:
@@ -49,7 +42,7 @@ def request_key(msg: SipMsg, method: bytes, ruri_matching: bool = True, via1_mat
 def own_branch(branch: bytes | None) -> OwnBranch | None:
     """What `branch` says when this server may have written it, else None."""
     match = _OWN_BRANCH.fullmatch(branch) if branch is not None else None
-    return OwnBranch(int(match[1], 16), int(match[2], 16), int(match[4], 16)) if match else None
+    return (int(match[1], 16), int(match[2], 16), int(match[4], 16)) if match else None
 
 
 def branch_digest(branch: bytes | None) -> bytes | None:

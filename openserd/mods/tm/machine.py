@@ -70,7 +70,10 @@ class Driver:
         """Feeds `event` to the server transaction; `data` is the reply to send."""
         server = t.server
         before = server.state
-        server.state, actions = fsm.step(INVITE_SERVER if t.is_invite else NON_INVITE_SERVER, before, event)
+        move = (INVITE_SERVER if t.is_invite else NON_INVITE_SERVER).get((before, event))
+        if move is None:
+            return
+        server.state, actions = move
         for action in actions:
             if action == SEND_REPLY:
                 self.send_reply(t, before, data)
@@ -130,7 +133,10 @@ class Driver:
     def client_step(self, t: Transaction, branch: BranchRecord, event: int, now: int) -> tuple[int, ...]:
         """Feeds `event` to a client transaction; returns its actions, of which SEND_ACK, PASS_UP and TIMEOUT are left
         to the caller."""
-        branch.state, actions = fsm.step(INVITE_CLIENT if t.is_invite else NON_INVITE_CLIENT, branch.state, event)
+        move = (INVITE_CLIENT if t.is_invite else NON_INVITE_CLIENT).get((branch.state, event))
+        if move is None:
+            return ()
+        branch.state, actions = move
         for action in actions:
             act = self.of_client.get(action)
             if act is not None:

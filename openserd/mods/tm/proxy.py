@@ -77,7 +77,7 @@ class Proxy:
         branch.flags |= GOT_REPLY
         if status >= 200:
             branch.cancel_at = 0
-        actions = self.driver.client_step(t, branch, fsm.reply_event(status), now)
+        actions = self.driver.client_step(t, branch, fsm.REPLY_EVENTS[status], now)
         if acknowledge and fsm.SEND_ACK in actions:
             self.acknowledge(t, branch, msg)
         if fsm.PASS_UP not in actions:
@@ -277,9 +277,10 @@ class Proxy:
         if status < 200 or is_first:
             server.status = status
         server.flags &= ~LOCAL_REPLY if status < 200 else ~(LOCAL_REPLY | FAILING)
-        self.driver.server_step(t, fsm.send_event(status), now, data)
+        self.driver.server_step(t, fsm.SEND_EVENTS[status], now, data)
         self.stats.relayed_replies.bump()
-        self.stats.count_final(status)
+        if status >= 200:
+            self.stats.count_final(status)
         if t.script is not None:
             self.tell(t, msg, status, data, branch.uri, is_first)
 
@@ -309,7 +310,7 @@ class Proxy:
         if status >= 200:
             server.flags &= ~FAILING
         data = build_reply(self.core, msg, status, reason, tag, headers, body)
-        self.driver.server_step(t, fsm.send_event(status), now, data)
+        self.driver.server_step(t, fsm.SEND_EVENTS[status], now, data)
         self.stats.local_replies.bump()
         self.stats.count_final(status)
         if t.script is not None:

@@ -64,23 +64,22 @@ class Replies:
         """The transaction after the reply, or before it where its script wants to see it first and has not yet; None
         where there is none for it."""
         store = self.store
-        hash_ = store.table.hash_of(own.slot)
+        slot, label, number = own
+        hash_ = store.table.hash_of(slot)
         method = msg.cseq.method
         store.lock(hash_)
         try:
-            if not store.is_live(own.slot, own.label):
+            t = store.reload(slot, store.label(label), hash_)
+            if t is None or number >= len(t.branches):
                 return None
-            t = store.load(own.slot, hash_)
-            if own.number >= len(t.branches):
-                return None
-            now = self.store.now()
-            branch = t.branches[own.number]
+            now = store.now()
+            branch = t.branches[number]
             if method == b"CANCEL" and t.is_invite:
                 branch.cancel_at = 0
             elif (method == b"INVITE") is not t.is_invite:
                 return None
             elif t.script is not None and not is_seen and self.is_watched(t):
-                self.prepare(t, own.number, msg, now)
+                self.prepare(t, number, msg, now)
             else:
                 self.proxy.reply(t, branch, msg, now, not is_seen)
             store.save(t, now)
@@ -109,10 +108,10 @@ class Replies:
         msg.extension = InHand(t.slot, t.generation, t.hash, len(t.branches))
         block = self.core.routes.onreply.get(t.script.on_reply.decode())
         if block is not None:
-            self.lend(t, own.number, msg)
+            self.lend(t, own[2], msg)
             routes.run(block, msg, ONREPLY)
             dropped = msg.dropped and msg.status < 200
-            self.take_back(own.number, msg)
+            self.take_back(own[2], msg)
             if dropped:
                 self.core.stats.drop_replies.bump()
                 return

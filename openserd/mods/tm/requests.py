@@ -68,7 +68,7 @@ class Requests:
 
     def find(self, msg: SipMsg, method: bytes) -> InHand | None:
         """The transaction of `method` that `msg` belongs to."""
-        key = self.key(msg, method)
+        key = request_key(msg, method, self.ruri_matching, self.via1_matching)
         table = self.store.table
         hash_ = table.hash(key)
         table.lock(hash_)
@@ -137,10 +137,10 @@ class Requests:
         if msg.is_request:
             return self.find(msg, b"INVITE" if msg.method in (b"ACK", b"CANCEL") else msg.method)
         own = own_branch(msg.top_branch())
-        if own is None or not self.store.is_live(own.slot, own.label):
+        if own is None or not self.store.is_live(own[0], own[1]):
             return None
         table = self.store.table
-        return InHand(own.slot, table.generation(own.slot), table.hash_of(own.slot))
+        return InHand(own[0], table.generation(own[0]), table.hash_of(own[0]))
 
     def look(self, found: InHand) -> Transaction | None:
         """A copy of a transaction, to look at only; None where it has gone."""
@@ -300,7 +300,8 @@ class Requests:
         except (ResourceError, SipError):
             self.give_up(t)
             raise
-        store.free(t)
+        if t.garbage:
+            store.free(t)
         if known:
             self.give_up(t)
             return found
@@ -366,7 +367,7 @@ class Requests:
             nonlocal done
             done = t.is_invite and t.server.status < 200
             for number, branch in enumerate(t.branches if done else ()):
-                is_this = own is not None and number == own.number
+                is_this = own is not None and number == own[2]
                 is_meant = which == "a" or is_this is (which == "")
                 if is_meant and not (is_this and msg.status >= 200):
                     self.proxy.end_early(t, branch, now)

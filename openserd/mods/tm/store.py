@@ -138,12 +138,15 @@ class TransactionStore:
         self.unlock = self.table.unlock
 
     def label(self, generation: int) -> int:
-        """What makes a branch of this start of the server unlike one of another: for branches and management."""
+        """What makes a branch of this start of the server unlike one of another: for branches and management.
+
+        The label of a label is the generation again.
+        """
         return (generation ^ self.epoch) & LABEL_MASK
 
     def is_live(self, slot: int, label: int) -> bool:
         """Whether the record that had this slot and label is still there."""
-        return self.table.is_live(slot, (label ^ self.epoch) & LABEL_MASK)
+        return self.table.is_live(slot, self.label(label))
 
     def check_room(self) -> None:
         """Raises ResourceError where only the reserve is left.
@@ -166,19 +169,22 @@ class TransactionStore:
 
     def load(self, slot: int, hash_: int) -> Transaction:
         """A copy of a live record, whose hash is `hash_`; under its lock."""
-        table = self.table
-        payload = table.payload(slot)
+        t = self.reload(slot, self.table.generation(slot), hash_)
+        assert t is not None, "a record that has gone"
+        return t
+
+    def reload(self, slot: int, generation: int, hash_: int) -> Transaction | None:
+        """A copy of the record as it is now, None where it has gone; under its lock."""
+        payload = self.table.payload_of(slot, generation)
+        if payload is None:
+            return None
         server, end = ServerRecord.unpack_from(payload)
         branches: list[BranchRecord] = []
         while end < len(payload):
             branch, end = BranchRecord.unpack_from(payload, end)
             branches.append(branch)
         script = ScriptRecord.unpack(self.blobs.get(server.script)) if server.script else None
-        return Transaction(slot, table.generation(slot), hash_, server, branches, script)
-
-    def reload(self, slot: int, generation: int, hash_: int) -> Transaction | None:
-        """The record as it is now, None where it has gone; under its lock."""
-        return self.load(slot, hash_) if self.table.is_live(slot, generation) else None
+        return Transaction(slot, generation, hash_, server, branches, script)
 
     def save(self, t: Transaction, now: int) -> None:
         """Puts a changed transaction back, or removes it when it is over; under its lock."""

@@ -196,7 +196,7 @@ def unpack_pairs(packed: bytes) -> list[tuple[bytes, bytes]]:
     """The pairs that `pack_pairs` made these bytes of."""
     if not packed:
         return []
-    found = AvpList.unpack(packed).avps or []
+    found = AvpList.unpack(packed)
     return [(name, value) for name, value, _ in found if isinstance(name, bytes) and isinstance(value, bytes)]
 
 

@@ -94,7 +94,7 @@ def avp_variable(spelling: str, inner: str, index: Index, env: Env) -> Variable:
 
     def put(msg: "SipMsg", value: Value) -> None:
         if value is None:
-            msg.avps.remove(name, flags=flags)
+            msg.avps.drop(name, flags=flags)
         else:
             msg.avps.add(name, value, flags)
 

@@ -4,7 +4,7 @@ import pytest
 
 from openserd.core.context import Core
 from openserd.core.destinations import ruri_branch
-from openserd.core.forward import build_request, forward, hop_to, next_hop, stateless_branch
+from openserd.core.forward import MOST_HOPS, build_request, forward, hop_to, next_hop, stateless_branch
 from openserd.core.message import SipMsg
 from openserd.core.transport import Listener
 from openserd.errors import SipError
@@ -48,6 +48,31 @@ def test_the_next_hop_is_maddr_or_host_with_port_and_a_listener_that_fits(
     hop = next_hop(core, uri, None, None)
     assert hop.address == address
     assert hop.listener is listener
+
+
+def test_a_hop_to_a_literal_address_is_made_once(core: Core) -> None:
+    hop = next_hop(core, b"sip:bob@192.0.2.4", None, None)
+    assert next_hop(core, b"sip:bob@192.0.2.4", None, None) is hop
+    assert next_hop(core, b"sip:bob@192.0.2.4", OTHER, None).listener is OTHER
+    assert next_hop(core, b"sip:bob@192.0.2.4", None, OTHER).listener is OTHER
+    assert next_hop(core, b"sip:bob@192.0.2.4", None, None) is hop
+
+
+def test_a_hop_to_a_name_is_looked_for_each_time(core: Core) -> None:
+    next_hop(core, b"sip:bob@gw.example.com", None, None)
+    assert not core.direct_hops
+
+
+def test_a_hop_is_chosen_each_time_where_the_system_s_routes_decide(core: Core) -> None:
+    core.listening.mhomed = True
+    next_hop(core, b"sip:bob@192.0.2.4", None, None)
+    assert not core.direct_hops
+
+
+def test_no_more_hops_are_kept_than_there_is_room_for(core: Core) -> None:
+    for number in range(MOST_HOPS + 2):
+        next_hop(core, b"sip:bob@192.0.2.4:%d" % (number + 1), None, None)
+    assert len(core.direct_hops) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from hashlib import md5
 
-from openserd.mods.auth.nonce import NEVER, Nonces, identity
+import pytest
+
+from openserd.mods.auth.challenge import PROXY, WWW, Challenger
+from openserd.mods.auth.nonce import MOST_KNOWN, NEVER, Nonces, identity
 
 NOW = 1_200_000_000
 
@@ -60,3 +63,40 @@ def test_a_secret_of_any_length_signs() -> None:
     nonces = Nonces(b"x" * 1000, 300, is_unique=True)
     assert nonces.expires(nonces.make(NOW)) == NOW + 300
     assert Nonces(b"x" * 999, 300, is_unique=True).expires(nonces.make(NOW)) == NEVER
+
+
+def test_a_nonce_that_was_known_again_is_not_looked_into_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    nonces = Nonces(b"secret", 300)
+    made = [nonces.make(NOW + number) for number in range(MOST_KNOWN + 1)]
+    told = [nonces.expires(nonce) for nonce in made]
+    assert told == [NOW + 300 + number for number in range(MOST_KNOWN + 1)]
+    assert len(nonces.known) == 1, "a full memory is emptied"
+    monkeypatch.setattr(Nonces, "signature", None)
+    assert nonces.expires(made[-1]) == told[-1]
+
+
+def test_unique_nonces_are_not_remembered() -> None:
+    nonces = Nonces(b"secret", 300, is_unique=True)
+    nonces.expires(nonces.make(NOW))
+    assert not nonces.known
+
+
+def test_challenges_of_one_second_are_written_once() -> None:
+    challenger = Challenger(Nonces(b"secret", 300))
+    asked = {"has_qop": False, "is_stale": False}
+    first = challenger.lines(WWW, b"a", NOW, **asked)
+    assert challenger.lines(WWW, b"a", NOW, **asked) is first
+    others = [
+        challenger.lines(WWW, b"b", NOW, **asked),
+        challenger.lines(WWW, b"b", NOW + 1, **asked),
+        challenger.lines(PROXY, b"b", NOW + 1, **asked),
+        challenger.lines(PROXY, b"b", NOW + 1, has_qop=True, is_stale=False),
+        challenger.lines(PROXY, b"b", NOW + 1, has_qop=True, is_stale=True),
+    ]
+    assert len({first, *others}) == 6
+
+
+def test_challenges_with_unique_nonces_are_written_anew() -> None:
+    challenger = Challenger(Nonces(b"secret", 300, is_unique=True))
+    made = {challenger.lines(WWW, b"a", NOW, has_qop=True, is_stale=False) for _ in range(5)}
+    assert len(made) == 5

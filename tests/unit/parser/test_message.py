@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 
 from openserd.errors import SipError
@@ -170,6 +172,24 @@ def test_absent_fields_are_none():
     assert msg.end == len(msg.buf)
     assert msg.contacts == msg.routes == []
     assert not msg.contact_star
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "end"),
+    [
+        (b"Content-Length: 4\r\n", b"body", 0),
+        (b"Content-Length: 4\r\n", b"body and more", -9),
+        (b"Content-Length: 4\r\nl: 4\r\n", b"body and more", -9),
+        (b"Content-Length: 5\r\n", b"body", 0),
+        (b"Content-Length: -4\r\n", b"body", 0),
+        (b"", b"body", 0),
+    ],
+)
+def test_a_message_ends_with_its_body_as_long_as_that_is_whole(fields: bytes, body: bytes, end: int) -> None:
+    msg = Message(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n%b\r\n%b" % (fields, body))
+    with contextlib.suppress(SipError):
+        msg.check_length()
+    assert msg.end == len(msg.buf) + end
 
 
 def test_contact_star():

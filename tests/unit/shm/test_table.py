@@ -134,6 +134,17 @@ def test_a_slot_used_again_has_another_generation(table: Table) -> None:
     assert table.is_live(slot, table.generation(slot))
 
 
+def test_a_payload_is_read_by_slot_and_generation_or_not_at_all(table: Table) -> None:
+    slot = insert(table, b"alice", b"payload")
+    generation = table.generation(slot)
+    assert table.payload_of(slot, generation) == b"payload"
+    assert table.payload_of(slot, generation + 1) is None
+    for other in (-1, 0, slot + 1, table.n_slots, table.n_slots + 1, 1 << 40):
+        assert table.payload_of(other, generation) is None
+    table.remove(slot)
+    assert table.payload_of(slot, generation) is None
+
+
 def test_generation_is_never_0(table: Table) -> None:
     slot = insert(table, b"alice", b"")
     table._words[word_of(table, slot) + GENERATION] = 0xFFFFFFFF
