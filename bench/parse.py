@@ -56,7 +56,7 @@ MESSAGES = (("INVITE", INVITE), ("200", OK), ("ACK", ACK), ("BYE", BYE), ("REGIS
 def proxy_needs(buf: bytes) -> Message:
     """A message with everything read that a proxy asks of it."""
     msg = Message(buf)
-    _ = msg.via1, msg.from_tag, msg.to_tag, msg.call_id, msg.cseq, msg.max_forwards, msg.routes
+    _ = msg.top_via(), msg.from_tag, msg.to_tag, msg.call_id, msg.cseq, msg.max_forwards, msg.routes
     msg.find(names.CONTACT)
     return msg
 

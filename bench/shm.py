@@ -85,47 +85,47 @@ def bench_table(memory: SharedMemory, n_records: int) -> None:
     def insert(i: int) -> None:
         key = keys[i]
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         table.insert(key, hash, payload)
-        table.unlock(hash)
+        table.stripes.release(hash)
 
     def get(i: int) -> bytes:
         key = keys[i * 7919 % n_records]
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         found = table.payload(table.find(key, hash))
-        table.unlock(hash)
+        table.stripes.release(hash)
         return found
 
     def by_slot(i: int) -> bytes:
         slot = i * 7919 % n_records + 1
         hash = table.hash_of(slot)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         assert table.is_live(slot, 1)
         found = table.payload(slot)
-        table.unlock(hash)
+        table.stripes.release(hash)
         return found
 
     def replace(i: int) -> None:
         slot = i * 7919 % n_records + 1
         hash = table.hash_of(slot)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         table.replace(slot, payload)
-        table.unlock(hash)
+        table.stripes.release(hash)
 
     def remove(i: int) -> None:
         key = keys[n_records + i]
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         table.remove(table.find(key, hash))
-        table.unlock(hash)
+        table.stripes.release(hash)
 
     def miss(i: int) -> None:
         key = keys[n_records + i]
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         table.find(key, hash)
-        table.unlock(hash)
+        table.stripes.release(hash)
 
     print(f"table of {n_records}, payloads of 300 bytes, lock included:")
     measure("  insert (empty table)", insert, n_records, repeats=1)

@@ -205,7 +205,7 @@ def via_line(msg: SipMsg, via_branch: bytes, listener: Listener) -> bytes:
 def stateless_branch(msg: SipMsg) -> bytes:
     """A branch that is the same for every retransmission of a request (RFC 3261 16.11): from the first RFC 3261 branch
     of its Vias, else from the fields that identify it."""
-    via = msg.via1
+    via = msg.top_via()
     if follows_rfc3261(via.branch):
         seed = b"%b|%b" % (via.branch, msg.ruri)
     else:

@@ -26,6 +26,8 @@ known_uri = lru_cache(maxsize=1024)(parse_uri)
 
 _RECEIVED: Final = re.compile(rb";[ \t]*received(?:[ \t]*=[ \t]*[^;,\s]*)?", re.IGNORECASE)
 
+read_message: Final = Message.__init__
+
 NO_ADDRESS: Final[Address] = ("", 0)
 
 
@@ -44,7 +46,7 @@ class SipMsg(Message):
     )  # fmt: skip
 
     def __init__(self, buf: bytes, source: Address, listener: Listener, number: int = 0) -> None:
-        Message.__init__(self, buf)
+        read_message(self, buf)
         self.source_host, self.source_port = source
         self.listener = listener
         self.number = number
@@ -177,7 +179,11 @@ class SipMsg(Message):
         line = b"Max-Forwards: %d\r\n" % hops
         if names.MAX_FORWARDS in self.hdr_ids:
             index = self.hdr_ids.index(names.MAX_FORWARDS)
-            self.replace_line(self.hdr_starts[index], self.hdr_starts[index + 1], line)
+            start, end = self.hdr_starts[index], self.hdr_starts[index + 1]
+            if self.lumps:
+                self.replace_line(start, end, line)
+            else:
+                self.lumps.append((start, end, line))
         else:
             added = (self.line_end, self.line_end, b"Max-Forwards: %d\r\n" % (self.max_forwards or 0))
             if added in self.lumps:
@@ -195,7 +201,7 @@ class SipMsg(Message):
     def via_lumps(self) -> list[Lump]:
         """The edits of the top Via that RFC 3261 18.2.1 and RFC 3581 ask for: `received` when its host is not where
         the request came from, the value of `rport` when it was asked for (or by `force_rport()`)."""
-        via = self._via1 or self.via1
+        via = self._via1 or self.top_via()
         wants_port = via.rport is not None or self.rport_forced
         if via.received is None and not wants_port and via.host == self.source_host.encode():
             return []

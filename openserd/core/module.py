@@ -324,7 +324,13 @@ def guarded(function: Callable[..., int], on_error: int, n_args: int | None = No
         except SipError as error:
             return failed(msg, error)
 
-    by_count: dict[int | None, Callable[..., int]] = {0: call_0, 1: call_1, 2: call_2}
+    def call_3(msg: "SipMsg", first: object, second: object, third: object) -> int:
+        try:
+            return function(msg, first, second, third)
+        except SipError as error:
+            return failed(msg, error)
+
+    by_count: dict[int | None, Callable[..., int]] = {0: call_0, 1: call_1, 2: call_2, 3: call_3}
     return by_count.get(n_args, call)
 
 

@@ -96,8 +96,8 @@ class Receiver:
         core.stats.rcv_replies.bump()
         try:
             msg.validate_reply()
-            if core.params.check_via and not core.is_myself(msg.via1.host, msg.via1.port):
-                self.drop_reply(msg, SipError("the top Via is not this server", msg.via1.start))
+            if core.params.check_via and not core.is_myself(msg.top_via().host, msg.top_via().port):
+                self.drop_reply(msg, SipError("the top Via is not this server", msg.top_via().start))
             elif core.routes.reply is not None and not self.passes(core.routes.reply, msg):
                 core.stats.drop_replies.bump()
             else:

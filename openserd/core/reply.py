@@ -67,7 +67,7 @@ def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
             to_line = ids.index(names.TO)
             lines[to_line] = lines[to_line].rstrip() + tag
         if via_lumps:
-            via_line = msg.via1.line
+            via_line = msg.top_via().line
             lines[via_line] = apply_lumps(msg.buf, *msg.line_span(via_line), via_lumps, None)
     return b"".join(compress(lines, map(wanted.__contains__, ids)))
 
@@ -87,7 +87,7 @@ def warning_line(msg: SipMsg) -> bytes:
 def reply_destination(msg: SipMsg, core: "Core") -> Address:
     """Where a reply to `msg` goes: its source address, the port of its Via unless `rport` asked for the source port
     (OpenSER; RFC 3261 18.2.2, RFC 3581 4); with `reply_to_via`, the Via alone decides."""
-    via = msg.via1
+    via = msg.top_via()
     if core.params.reply_to_via:
         address = core.resolver.address(via.host)
         if address is not None:

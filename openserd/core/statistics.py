@@ -10,10 +10,28 @@ from collections.abc import Callable, Iterator
 from openserd.shm.counters import Counters
 
 
+class Unshared:
+    """The counter of a statistic of this process alone: before the server's shared memory exists."""
+
+    __slots__ = ("longs", "row")
+
+    def __init__(self) -> None:
+        self.longs = [0]
+        self.row = 0
+
+    def value(self, i: int) -> int:
+        """What has been counted."""
+        return self.longs[i]
+
+    def reset(self, i: int) -> None:
+        """Counts from 0 again."""
+        self.longs[i] = 0
+
+
 class Statistic:
     """One number: `bump` it where the thing happens, read its `value`."""
 
-    __slots__ = ("bump", "compute", "counters", "group", "index", "local", "name", "resettable")
+    __slots__ = ("compute", "counters", "group", "index", "name", "resettable")
 
     def __init__(
         self, group: str, name: str, *, resettable: bool = True, compute: Callable[[], int] | None = None
@@ -22,36 +40,29 @@ class Statistic:
         self.name = name
         self.resettable = resettable and compute is None
         self.compute = compute
-        self.counters: Counters | None = None
+        self.counters: Counters | Unshared = Unshared()
         self.index = 0
-        self.local = 0
-        self.bump: Callable[..., None] = self.bump_local
 
-    def bump_local(self, amount: int = 1) -> None:
-        """Counts in this process alone: before the server's shared memory exists."""
-        self.local += amount
+    def bump(self, amount: int = 1) -> None:
+        """Counts `amount` more, or fewer when negative."""
+        counters = self.counters
+        counters.longs[counters.row + self.index] += amount
 
     def share(self, counters: Counters) -> None:
         """Gives the statistic its row in shared memory; before the fork. What it has counted goes along."""
         if self.compute is None:
+            before = self.counters.value(self.index)
             self.counters = counters
             self.index = counters.add(f"{self.group}:{self.name}")
-            self.bump = counters.bumper(self.index)
-            self.bump(self.local)
+            self.bump(before)
 
     def value(self) -> int:
         """The sum over all processes, or what the computed statistic says now."""
-        if self.compute is not None:
-            return self.compute()
-        return self.local if self.counters is None else self.counters.value(self.index)
+        return self.counters.value(self.index) if self.compute is None else self.compute()
 
     def reset(self) -> None:
         """Starts again from zero; nothing happens to one that cannot be reset."""
-        if not self.resettable:
-            return
-        if self.counters is None:
-            self.local = 0
-        else:
+        if self.resettable:
             self.counters.reset(self.index)
 
 

@@ -21,7 +21,7 @@ class ToTags:
 
     def tag(self, msg: "SipMsg") -> bytes:
         """The tag for replies to the request `msg`."""
-        via = msg.via1
+        via = msg.top_via()
         text = b"%b:%d;%b" % (via.host, via.port, via.branch or msg.call_id)
         return b"%b%08x" % (self.prefix, zlib.crc32(text))
 

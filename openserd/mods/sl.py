@@ -66,7 +66,7 @@ class StatelessReplies:
         if method == b"ACK":
             return False
         core = self.core
-        if to_tag is None and code >= 180 and not msg.has_to_tag():
+        if to_tag is None and code >= 180:
             to_tag = self.tags.tag(msg)
         data = build_reply(core, msg, code, reason, to_tag)
         destination = reply_destination(msg, core)

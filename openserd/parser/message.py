@@ -34,6 +34,7 @@ MAX_FORWARDS_LIMIT: Final = 255
 #: What `hdr_ids` is made with, all of it in C: on a core that has slept each byte code costs, not each operation.
 _id_of: Final = names.SPELLINGS.__getitem__
 _first: Final = itemgetter(0)
+_partition: Final = bytes.partition
 _COLONS: Final = repeat(b":")
 _is_repeated: Final = (1).__lt__
 
@@ -89,7 +90,7 @@ class Message:
         first = lines.pop(0)
         start_line = STATUS_LINES[first] if first[:4] == b"SIP/" else parse_start_line(first)
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
-        self.hdr_ids = ids = list(map(_id_of, map(_first, map(bytes.partition, lines, _COLONS))))
+        self.hdr_ids = ids = list(map(_id_of, map(_first, map(_partition, lines, _COLONS))))
         self.lines = lines  #: header lines, each with its CRLF
         self.line_end = self.hdr_starts[0]
         self.body_start = body_start = self.hdr_starts[-1] + 2
@@ -187,8 +188,7 @@ class Message:
 
     # Fields every message has
 
-    @property
-    def via1(self) -> Via:
+    def top_via(self) -> Via:
         """The first Via; raises SipError when there is none or it is malformed."""
         via = self._via1
         if via is None:
@@ -198,14 +198,14 @@ class Message:
         return via
 
     def top_branch(self) -> bytes | None:
-        """The branch of the first Via, None when it has none; errors as `via1`, which need not be read for it."""
+        """The branch of the first Via, None when it has none; errors as `top_via`, which need not be read for it."""
         branch = self._top_branch
-        return self.via1.branch if branch is _UNREAD else branch
+        return self.top_via().branch if branch is _UNREAD else branch
 
     def top_via_span(self) -> tuple[int, int]:
         """What to delete to take out the first Via: its line, or its value where the line holds several."""
         if self._top_branch is _UNREAD:
-            return self.removal_span(self.via1)
+            return self.removal_span(self.top_via())
         line = self.hdr_ids.index(_VIA)
         return self.hdr_starts[line], self.hdr_starts[line + 1]
 
@@ -417,7 +417,7 @@ class Message:
         if len(set(ids)) != len(ids):
             self._check_single()
         if not self._read_usual():
-            _ = self.via1, self.from_tag, self.to_tag, self.call_id, self.cseq
+            _ = self.top_via(), self.from_tag, self.to_tag, self.call_id, self.cseq
         if _MAX_FORWARDS in ids:
             hops = LINE_NUMBERS[self.lines[ids.index(_MAX_FORWARDS)]]
             self._max_forwards = hops if 0 <= hops <= MAX_FORWARDS_LIMIT else self._read_max_forwards()
@@ -451,7 +451,7 @@ class Message:
         if via is not None:
             self._top_branch = via[1]
         else:
-            _ = self.via1
+            _ = self.top_via()
         if self._cseq is None:
             _ = self.cseq
         if self._content_length is _UNREAD:

@@ -8,7 +8,6 @@ A counter is the sum of its column.  A process that takes the row of a dead one 
 Measured (Debian's Python 3.11): 0.13 us to count, 0.5 us to read a counter of 16 processes.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from openserd.shm.segment import Segment
@@ -20,18 +19,18 @@ MAX_COUNTERS: Final = 16384
 class Counters:
     """All counters of the server: named before the fork, laid out by `freeze`, counted from then on.
 
-    Before `freeze` the master may count as well.
+    Before `freeze` the master may count as well.  `longs[row + i]` is what this process counts of counter `i` in.
     """
 
-    __slots__ = ("_end", "_longs", "_n_processes", "_row", "_segment", "_width", "names")
+    __slots__ = ("_end", "_n_processes", "_segment", "_width", "longs", "names", "row")
 
     def __init__(self, segment: Segment, n_processes: int) -> None:
         self._segment: Segment = segment
         self._n_processes: int = n_processes
         self.names: list[str] = []
-        self._longs: memoryview = memoryview(bytearray(MAX_COUNTERS * 8)).cast("q")
+        self.longs: memoryview = memoryview(bytearray(MAX_COUNTERS * 8)).cast("q")
         self._width: int = 0  #: counters a row has room for, 0 before `freeze`
-        self._row: int = 0
+        self.row: int = 0
         self._end: int = MAX_COUNTERS
 
     def add(self, name: str) -> int:
@@ -49,46 +48,38 @@ class Counters:
         n_longs = width * (self._n_processes + 1)
         longs = self._segment.signed_longs(self._segment.reserve(n_longs * 8), n_longs)
         for i in range(len(self.names)):
-            longs[width + i] = self._longs[i]
-        self._longs = longs
+            longs[width + i] = self.longs[i]
+        self.longs = longs
         self._width = width
-        self._row = width
+        self.row = width
         self._end = n_longs
 
     def enter(self, process: int) -> None:
         """This process counts in row `process` from now on."""
         if not 0 <= process < self._n_processes:
             raise AssertionError(f"process {process} of {self._n_processes}")
-        self._row = self._width * (process + 1)
+        self.row = self._width * (process + 1)
 
     def bump(self, i: int, n: int = 1) -> None:
         """Count `n` more, or fewer when negative.  No lock."""
-        self._longs[self._row + i] += n
-
-    def bumper(self, i: int) -> Callable[..., None]:
-        """`bump` for one counter, as a function of its own: one call where two would be."""
-
-        def bump(n: int = 1) -> None:
-            self._longs[self._row + i] += n
-
-        return bump
+        self.longs[self.row + i] += n
 
     def value(self, i: int) -> int:
         """What all processes have counted since the last reset."""
         if not self._width:
-            return self._longs[i]
-        return self._total(i) - self._longs[i]
+            return self.longs[i]
+        return self._total(i) - self.longs[i]
 
     def reset(self, i: int) -> None:
         """Count from 0 again."""
         if self._width:
-            self._longs[i] = self._total(i)
+            self.longs[i] = self._total(i)
         else:
-            self._longs[i] = 0
+            self.longs[i] = 0
 
     def own(self, i: int, process: int) -> int:
         """What one process's row holds, resets not subtracted."""
-        return self._longs[self._width * (process + 1) + i]
+        return self.longs[self._width * (process + 1) + i]
 
     def _total(self, i: int) -> int:
-        return sum(self._longs[self._width + i : self._end : self._width].tolist())
+        return sum(self.longs[self._width + i : self._end : self._width].tolist())

@@ -58,7 +58,7 @@ class Table:
 
     __slots__ = (
         "_batch", "_blobs", "_bucket_mask", "_buckets", "_buf", "_free", "_high", "_private", "_process", "_refs",
-        "_reserved", "_slot_lock", "_slots", "_used", "_words", "hash", "lock", "n_slots", "name", "stripes", "unlock",
+        "_reserved", "_slot_lock", "_slots", "_used", "_words", "hash", "n_slots", "name", "stripes",
     )  # fmt: skip
 
     def __init__(
@@ -91,9 +91,7 @@ class Table:
         self._free: FreeList = FreeList(self._words, head)
         self._high: int = head // 4 + 2
         self._bucket_mask: int = n_buckets - 1
-        self.stripes: LockSet = locks.lock_set(name, n_stripes)
-        self.lock: Final[Callable[[int], None]] = self.stripes.acquire  #: of all records with this hash's stripe
-        self.unlock: Final[Callable[[int], None]] = self.stripes.release
+        self.stripes: LockSet = locks.lock_set(name, n_stripes)  #: `stripes.acquire(hash)` locks a record's stripe
         self._slot_lock = locks.lock(f"{name} slots", self._rebuild)
         self._batch: int = max(1, min(BATCH, n_slots // (4 * n_processes)))
         self._private: list[int] = []
@@ -311,25 +309,25 @@ class Table:
     def _free_if_unlinked(self, at: int) -> bool:
         words = self._words
         hash = words[at + HASH]
-        self.lock(hash)
+        self.stripes.acquire(hash)
         try:
             if words[at] & STATE_MASK != USED or words[at + HASH] != hash or self._find_link(at):
                 return False
             self._release(at)
             return True
         finally:
-            self.unlock(hash)
+            self.stripes.release(hash)
 
     def _owned(self, slot: int, refs: Refs) -> list[int]:
         """The further blobs of a record."""
         hash = self.hash_of(slot)
-        self.lock(hash)
+        self.stripes.acquire(hash)
         try:
             at = self._slots + slot * SLOT_WORDS
             is_same = self._words[at] & STATE_MASK == USED and self._words[at + HASH] == hash
             return list(refs(self.payload(slot))) if is_same and self._words[at + REF] else []
         finally:
-            self.unlock(hash)
+            self.stripes.release(hash)
 
     def _column(self, column: int, start: int, end: int) -> list[int]:
         """One word of each slot from `start` to before `end`."""

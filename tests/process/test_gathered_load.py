@@ -15,7 +15,7 @@ from tests.support import Server, hello_world, wait_until
 
 N_WORKERS = 3
 N_PROBES = 40
-RAN = 0.001  # seconds of CPU that tell a receiver which handles messages from one that sleeps
+RAN = 0.0001  # seconds of CPU that tell a receiver which handles messages from one that sleeps
 
 
 def seconds_of(server: Server) -> list[float]:

@@ -109,7 +109,7 @@ class Server:
         body = choose.randbytes(choose.choice((5, 300, 900, 4000)))
         reply = choose.randbytes(choose.choice((20, 400)))
         hash = self.calls.hash(key)
-        self.calls.lock(hash)
+        self.calls.stripes.acquire(hash)
         try:
             ref = self.memory.blobs.put(reply)
             payload = Call(ref, checksum(key, body, reply), body).pack()
@@ -123,40 +123,40 @@ class Server:
         except ResourceError:
             self.words[3] += 1
         finally:
-            self.calls.unlock(hash)
+            self.calls.stripes.release(hash)
 
     def read_call(self, choose: random.Random) -> None:
         key = b"call-%d" % choose.randrange(N_KEYS)
         hash = self.calls.hash(key)
-        self.calls.lock(hash)
+        self.calls.stripes.acquire(hash)
         slot = self.calls.find(key, hash)
         if slot:
             self.read(key, slot)
             assert self.calls.is_live(slot, self.calls.generation(slot))
-        self.calls.unlock(hash)
+        self.calls.stripes.release(hash)
 
     def remove_call(self, choose: random.Random) -> None:
         key = b"call-%d" % choose.randrange(N_KEYS)
         hash = self.calls.hash(key)
-        self.calls.lock(hash)
+        self.calls.stripes.acquire(hash)
         slot = self.calls.find(key, hash)
         if slot:
             reply = self.read(key, slot).reply
             self.calls.remove(slot)
             self.memory.blobs.free(reply)
-        self.calls.unlock(hash)
+        self.calls.stripes.release(hash)
 
     def change_plain(self, choose: random.Random) -> None:
         key = b"%d" % choose.randrange(100)
         hash = self.plain.hash(key)
-        self.plain.lock(hash)
+        self.plain.stripes.acquire(hash)
         slot = self.plain.find(key, hash)
         if slot:
             assert self.plain.payload(slot) == key * 10
             self.plain.remove(slot)
         else:
             self.plain.insert(key, hash, key * 10)
-        self.plain.unlock(hash)
+        self.plain.stripes.release(hash)
 
     def change_pair(self, choose: random.Random) -> None:
         """Two locks in ascending order, released in any; only one process at a time may be inside."""

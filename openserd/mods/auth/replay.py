@@ -72,7 +72,7 @@ class History:
         """Notes a use; False where it is a replay. ResourceError when there is no slot or memory."""
         table = self.table
         hash = table.hash(nonce)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             if use.expires <= self.floor[0]:
                 return False
@@ -87,7 +87,7 @@ class History:
                 return True
             return known.request == use.request and use.used_at - known.used_at < self.window
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
 
     def forget(self, limit: int) -> None:
         """Drops the nonces that expire before `limit` or at it."""
@@ -107,30 +107,30 @@ class History:
         """The use noted in a slot; None when it has gone meanwhile."""
         table = self.table
         hash = table.hash_of(slot)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             is_same = table.hash_of(slot) == hash and table.is_live(slot, table.generation(slot))
             return Use.unpack(table.payload(slot)) if is_same else None
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
 
     def drop(self, slot: int, limit: int) -> None:
         """Removes what is in a slot, where it expires at `limit` or before."""
         table = self.table
         hash = table.hash_of(slot)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             is_same = table.hash_of(slot) == hash and table.is_live(slot, table.generation(slot))
             if is_same and Use.unpack(table.payload(slot)).expires <= limit:
                 table.remove(slot)
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
 
 
 def request_mark(msg: "SipMsg", presented: "Presented") -> int:
     """What a request has in common with its retransmissions and with nothing else, in 64 bits."""
     parts = (
-        msg.via1.branch or b"",
+        msg.top_via().branch or b"",
         msg.call_id,
         b"%d" % msg.cseq.number,
         presented.credentials.response or b"",

@@ -37,20 +37,20 @@ class LaterAnswers:
         """Leaves an answer; one for which there is no room is lost. In any process."""
         key, table = ticket.encode(), self.table
         hash_ = table.hash(key)
-        table.lock(hash_)
+        table.stripes.acquire(hash_)
         try:
             if not table.find(key, hash_):
                 table.insert(key, hash_, render(reply, self.indent))
         except ResourceError:
             return
         finally:
-            table.unlock(hash_)
+            table.stripes.release(hash_)
 
     def take(self, ticket: str) -> bytes | None:
         """Fetches an answer, None where it has not come yet."""
         key, table = ticket.encode(), self.table
         hash_ = table.hash(key)
-        table.lock(hash_)
+        table.stripes.acquire(hash_)
         try:
             slot = table.find(key, hash_)
             if not slot:
@@ -59,17 +59,17 @@ class LaterAnswers:
             table.remove(slot)
             return text
         finally:
-            table.unlock(hash_)
+            table.stripes.release(hash_)
 
     def forget_others(self, tickets: Container[str]) -> None:
         """Throws away answers for which nobody waits any more."""
         table = self.table
         for slot in list(table.slots()):
             hash_ = table.hash_of(slot)
-            table.lock(hash_)
+            table.stripes.acquire(hash_)
             try:
                 key = table.key(slot).decode() if table.is_live(slot, table.generation(slot)) else ""
                 if key and key not in tickets:
                     table.remove(slot)
             finally:
-                table.unlock(hash_)
+                table.stripes.release(hash_)

@@ -39,7 +39,7 @@ class LooseRouter:
 
     def __init__(self, core: Core, double: bool, ignored: bytes) -> None:
         self.core = core
-        self.is_myself = core.is_myself
+        self.myself = core.myself
         self.double = double
         self.ignored = ignored
         self.callbacks: list[RouteCallback] = []
@@ -63,10 +63,10 @@ class LooseRouter:
         """Whether a Route value names this server, by its host or by the maddr that led here."""
         if not uri.is_sip or (self.ignored and uri.user == self.ignored):
             return False
-        if self.is_myself(uri.host, uri.port):
+        if self.myself.matches(uri.host, uri.port):
             return True
         maddr = uri.param(b"maddr") if uri.params else None
-        return bool(maddr) and self.is_myself(maddr or b"", uri.port)
+        return bool(maddr) and self.myself.matches(maddr or b"", uri.port)
 
     def comes_from_strict(self, ruri: Uri, first: Uri) -> bool:
         """Whether the request URI is a Record-Route of ours that a strict router has put there.

@@ -18,7 +18,7 @@ class Aftermath:
         self.unsendable: Callable[[Transaction, list[int]], None] = lambda t, numbers: None
         self.acknowledge: Callable[[SipMsg, SipMsg], None] = lambda request, reply: None
 
-    def __call__(self, t: Transaction) -> list[int]:
+    def perform(self, t: Transaction) -> list[int]:
         """Does it; the indexes of datagrams that the system refused to send."""
         listeners = self.listeners
         refused: list[int] = []

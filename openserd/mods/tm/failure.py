@@ -51,19 +51,19 @@ class Failures:
         finally:
             after = self.concluded(msg, run)
         if after is not None:
-            self.aftermath(after)
+            self.aftermath.perform(after)
 
     def store_request(self, t: Transaction) -> SipMsg | None:
         """The request as the failure route sees it: to the URI of the branch that was chosen; None where the
         transaction has gone."""
         store = self.store
-        store.lock(t.hash)
+        store.stripes.acquire(t.hash)
         try:
             if not store.table.is_live(t.slot, t.generation):
                 return None
             msg = store.request(store.load(t.slot, t.hash))
         finally:
-            store.unlock(t.hash)
+            store.stripes.release(t.hash)
         branch = t.branches[t.failed]
         msg.set_ruri(branch.uri)
         msg.branch_flags = branch.branch_flags
@@ -96,7 +96,7 @@ class Failures:
     def conclude(self, msg: SipMsg, run: FailureRun) -> Transaction | None:
         """Gives the claim back; without new branches the chosen reply goes to the caller."""
         store = self.store
-        store.lock(run.hash)
+        store.stripes.acquire(run.hash)
         try:
             t = store.reload(run.slot, run.generation, run.hash)
             if t is None or not self.requests.may_act(t, run):
@@ -111,5 +111,5 @@ class Failures:
                 self.proxy.select_now(t, now)
             store.save(t, now)
         finally:
-            store.unlock(run.hash)
+            store.stripes.release(run.hash)
         return t

@@ -91,7 +91,7 @@ class Forwarding:
             t = self.requests.create(msg, lambda t, now: self.prepare(t, msg, bool(flags & NO_100), now))
             if t is None:
                 return 0
-            self.requests.aftermath(t)
+            self.requests.aftermath.perform(t)
             found = in_hand(msg)
             assert found is not None, "a new transaction that is not in hand"
         branches = [ruri_branch(msg), *msg.branches] if found.n_branches == 0 else msg.branches
@@ -379,7 +379,7 @@ class Forwarding:
 
     def send_first(self, t: Transaction, first_branch: int) -> None:
         """Sends what a step has made, new branches last, and ends those that the system refuses to send."""
-        refused = self.requests.aftermath(t)
+        refused = self.requests.aftermath.perform(t)
         if not refused:
             return
         offset = len(t.outgoing) - len(t.branches)

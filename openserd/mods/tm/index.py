@@ -48,12 +48,12 @@ class Identities:
         """The transaction with this identity, None where there is none."""
         table = self.table
         hash_ = table.hash(key)
-        table.lock(hash_)
+        table.stripes.acquire(hash_)
         try:
             slot = table.find(key, hash_)
             found = self.entry(slot) if slot else None
         finally:
-            table.unlock(hash_)
+            table.stripes.release(hash_)
         return found if found is not None and self.store.table.is_live(found.slot, found.generation) else None
 
     def add(self, key: bytes, t: "Transaction") -> bool:
@@ -68,7 +68,7 @@ class Identities:
             reserved = table.reserve()
         except ResourceError:
             return True
-        table.lock(hash_)
+        table.stripes.acquire(hash_)
         try:
             slot = table.find(key, hash_)
             if slot:
@@ -82,7 +82,7 @@ class Identities:
             t.server.flags |= INDEXED
             return True
         finally:
-            table.unlock(hash_)
+            table.stripes.release(hash_)
             if reserved:
                 table.give_back(reserved)
 
@@ -94,10 +94,10 @@ class Identities:
             return
         table = self.table
         hash_ = table.hash(key)
-        table.lock(hash_)
+        table.stripes.acquire(hash_)
         try:
             found = table.find(key, hash_)
             if found and self.entry(found).slot == slot:
                 table.remove(found)
         finally:
-            table.unlock(hash_)
+            table.stripes.release(hash_)

@@ -28,7 +28,7 @@ OwnBranch = tuple[int, int, int]
 
 def request_key(msg: SipMsg, method: bytes, ruri_matching: bool = True, via1_matching: bool = True) -> bytes:
     """The key of the transaction of `method` that the request `msg` belongs to. Raises SipError."""
-    via = msg.via1
+    via = msg.top_via()
     if follows_rfc3261(via.branch):
         return b"%b|%b|%b:%d" % (method, via.branch, via.host.lower(), via.port)
     parts = [method, msg.call_id, b"%d" % msg.cseq.number, msg.from_tag or b""]
@@ -67,7 +67,7 @@ def renumbered(request: bytes, number: int) -> bytes:
 
 def request_digest(msg: SipMsg) -> bytes:
     """32 hex digits over what identifies a request (OpenSER: the branch with syn_branch=0)."""
-    via = msg.via1
+    via = msg.top_via()
     parts = (
         msg.from_tag or b"",
         msg.to_tag or b"",

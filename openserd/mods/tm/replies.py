@@ -48,7 +48,7 @@ class Replies:
         self.stats.received_replies.bump()
         if t.server.owner != self.core.process:
             self.stats.other_process_replies.bump()
-        self.aftermath(t)
+        self.aftermath.perform(t)
         if t.script is not None and self.is_watched(t) and not (t.is_invite and msg.cseq.method == b"CANCEL"):
             self.route(own, t, msg)
         return True
@@ -67,7 +67,7 @@ class Replies:
         slot, label, number = own
         hash_ = store.table.hash_of(slot)
         method = msg.cseq.method
-        store.lock(hash_)
+        store.stripes.acquire(hash_)
         try:
             t = store.reload(slot, store.label(label), hash_)
             if t is None or number >= len(t.branches):
@@ -84,7 +84,7 @@ class Replies:
                 self.proxy.reply(t, branch, msg, now, not is_seen)
             store.save(t, now)
         finally:
-            store.unlock(hash_)
+            store.stripes.release(hash_)
         return t
 
     # -- onreply routes -------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Replies:
                 return
         after = self.step(own, msg, True)
         if after is not None:
-            self.aftermath(after)
+            self.aftermath.perform(after)
 
     def lend(self, t: Transaction, number: int, msg: SipMsg) -> None:
         """The reply takes over the flags of its transaction and branch, and its AVPs where a parameter says so."""
@@ -131,7 +131,7 @@ class Replies:
         place = msg.extension
         assert isinstance(place, InHand), "a reply whose transaction is not in hand"
         store = self.store
-        store.lock(place.hash)
+        store.stripes.acquire(place.hash)
         try:
             t = store.reload(place.slot, place.generation, place.hash)
             if t is None:
@@ -143,4 +143,4 @@ class Replies:
                 store.keep_script(t)
             store.save(t, store.now())
         finally:
-            store.unlock(place.hash)
+            store.stripes.release(place.hash)

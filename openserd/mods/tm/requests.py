@@ -71,12 +71,12 @@ class Requests:
         key = request_key(msg, method, self.ruri_matching, self.via1_matching)
         table = self.store.table
         hash_ = table.hash(key)
-        table.lock(hash_)
+        table.stripes.acquire(hash_)
         try:
             slot = table.find(key, hash_)
             return InHand(slot, table.generation(slot), hash_) if slot else None
         finally:
-            table.unlock(hash_)
+            table.stripes.release(hash_)
 
     def absorb(self, msg: SipMsg, found: InHand) -> None:
         """A request that has come again: its last reply is sent again."""
@@ -103,7 +103,7 @@ class Requests:
         """Runs `step` over a transaction under its lock, then does what it asks for; None where it has gone."""
         t = self.edit(found, step)
         if t is not None:
-            self.aftermath(t)
+            self.aftermath.perform(t)
         return t
 
     def unsendable(self, t: Transaction, numbers: list[int]) -> None:
@@ -114,7 +114,7 @@ class Requests:
     def edit(self, found: InHand, step: "Step") -> Transaction | None:
         """Runs `step` over a transaction under its lock; what it asks for is left to the caller."""
         store = self.store
-        store.lock(found.hash)
+        store.stripes.acquire(found.hash)
         try:
             t = store.reload(found.slot, found.generation, found.hash)
             if t is None:
@@ -123,7 +123,7 @@ class Requests:
             step(t, now)
             store.save(t, now)
         finally:
-            store.unlock(found.hash)
+            store.stripes.release(found.hash)
         if t.server.owner != self.core.process:
             self.stats.other_process_requests.bump()
         return t
@@ -145,11 +145,11 @@ class Requests:
     def look(self, found: InHand) -> Transaction | None:
         """A copy of a transaction, to look at only; None where it has gone."""
         store = self.store
-        store.lock(found.hash)
+        store.stripes.acquire(found.hash)
         try:
             return store.reload(found.slot, found.generation, found.hash)
         finally:
-            store.unlock(found.hash)
+            store.stripes.release(found.hash)
 
     # -- what the script arms -------------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class Requests:
             if msg.extension is not None or self.is_curious:
                 self.take_script(t, msg)
             prepare(t, now)
-            table.lock(hash_)
+            table.stripes.acquire(hash_)
             try:
                 known = table.find(key, hash_)
                 if not known:
@@ -296,7 +296,7 @@ class Requests:
                 else:
                     found = InHand(known, table.generation(known), hash_)
             finally:
-                table.unlock(hash_)
+                table.stripes.release(hash_)
         except (ResourceError, SipError):
             self.give_up(t)
             raise
@@ -414,7 +414,7 @@ class Requests:
         t = self.create(msg, prepare)
         if t is None:
             return 0
-        self.aftermath(t)
+        self.aftermath.perform(t)
         return 1
 
     def reply_to(

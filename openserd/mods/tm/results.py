@@ -50,14 +50,14 @@ class Results:
         if not isinstance(run, FailureRun):
             return None, []
         store = self.store
-        store.lock(run.hash)
+        store.stripes.acquire(run.hash)
         try:
             t = store.reload(run.slot, run.generation, run.hash)
             if t is None:
                 return None, []
             return t, [store.blobs.get(branch.reply) if branch.reply else b"" for branch in t.branches]
         finally:
-            store.unlock(run.hash)
+            store.stripes.release(run.hash)
 
 
 def result_of(branch: BranchRecord, datagram: bytes) -> BranchResult:

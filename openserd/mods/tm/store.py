@@ -1,10 +1,10 @@
 """Transactions in shared memory: found, loaded, changed and put back under the lock of their stripe.
 
-    store.lock(hash)
+    store.stripes.acquire(hash)
     t = store.load(slot)            a copy: `Transaction`
     ... machines and proxy core change the copy and note what is to be sent
     store.save(t)                   published by one store; blobs no longer needed are freed after it
-    store.unlock(hash)
+    store.stripes.release(hash)
     send what t.outgoing holds
 
 A process that dies before `save` leaves the transaction as it was; what it had put aside is found by the sweep.
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 Outgoing = tuple[int, Address, bytes]  #: listener index, destination, datagram
 #: kind, the request, the reply where there is one, its code, the datagram, the request URI of its branch or b""
 Noted = tuple[int, SipMsg, SipMsg | None, int, bytes, bytes]
+
+#: Bound once: CPython 3.11 looks a class method up anew at each call.
+unpack_server: Final = ServerRecord.unpack_from
+unpack_branch: Final = BranchRecord.unpack_from
 
 LOAD: Final = 2  #: buckets per this many slots
 MOST_UNCHECKED: Final = 32
@@ -134,8 +138,7 @@ class TransactionStore:
         self.most_taken = LARGEST * core.memory.n_processes  #: while each process makes one transaction
         self.n_unchecked = 0  #: how many transactions this process may make before it looks again
         self.now = ticks  #: the clock; a test may put its own here
-        self.lock = self.table.lock
-        self.unlock = self.table.unlock
+        self.stripes = self.table.stripes
 
     def label(self, generation: int) -> int:
         """What makes a branch of this start of the server unlike one of another: for branches and management.
@@ -178,10 +181,10 @@ class TransactionStore:
         payload = self.table.payload_of(slot, generation)
         if payload is None:
             return None
-        server, end = ServerRecord.unpack_from(payload)
+        server, end = unpack_server(payload)
         branches: list[BranchRecord] = []
         while end < len(payload):
-            branch, end = BranchRecord.unpack_from(payload, end)
+            branch, end = unpack_branch(payload, end)
             branches.append(branch)
         script = ScriptRecord.unpack(self.blobs.get(server.script)) if server.script else None
         return Transaction(slot, generation, hash_, server, branches, script)

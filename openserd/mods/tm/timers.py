@@ -43,7 +43,7 @@ class Timers:
         """The step of one transaction, if it is still due."""
         store = self.store
         hash_ = store.table.hash_of(slot)
-        store.lock(hash_)
+        store.stripes.acquire(hash_)
         try:
             now = self.store.now()
             if store.table.hash_of(slot) != hash_ or not store.deadlines.is_due(slot, now):
@@ -60,8 +60,8 @@ class Timers:
             self.expire(t, now)
             store.save(t, now)
         finally:
-            store.unlock(hash_)
-        self.aftermath(t)
+            store.stripes.release(hash_)
+        self.aftermath.perform(t)
 
     def expire(self, t: Transaction, now: int) -> None:
         """Feeds every timer of `t` that has run out to its machine."""

@@ -113,7 +113,7 @@ class Backed(Location):
         known = self.domains[domain]
         key = known.prefix + aor
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
@@ -124,7 +124,7 @@ class Backed(Location):
             record = self.record(stored, bindings)
             self._store(key, hash, slot, stored, record, due)
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
         if n_expired:
             known.expired.bump(n_expired)
         if len(bindings) != len(live):
@@ -226,7 +226,7 @@ class Backed(Location):
         table = self.table
         key = self.domains[work.domain].prefix + work.aor
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
@@ -238,7 +238,7 @@ class Backed(Location):
             log.error("usrloc: %r is written again later: %s", work.aor, error)
             return []
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
         return again
 
     def confirmed(
@@ -327,7 +327,7 @@ class Backed(Location):
         table = self.table
         key = domain.prefix + aor
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
             if not slot:
@@ -337,7 +337,7 @@ class Backed(Location):
             record = self.merged(stored, binding)
             self._store(key, hash, slot, [], record, due)
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
         return sum(one.expires != DELETED for one in stored) if len(record) > len(stored) else -1
 
     def merged(self, stored: list[Binding], binding: Binding) -> list[Binding]:
@@ -410,7 +410,7 @@ class Backed(Location):
         table = self.table
         key = self.domains[domain].prefix + aor
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
@@ -420,7 +420,7 @@ class Backed(Location):
                     one.state = DIRTY if one.state == NEW else one.state
                 self._store(key, hash, slot, [], stored, due)
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
         return work
 
 

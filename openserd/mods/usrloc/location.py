@@ -113,12 +113,12 @@ class Location:
         table = self.table
         key = self.domains[domain].prefix + aor
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
             payload = table.payload(slot) if slot else b""
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
         return Binding.unpack_many(payload, HEAD.size) if payload else []
 
     def update(self, domain: bytes, aor: bytes, now: int, change: Change) -> list[Binding]:
@@ -131,7 +131,7 @@ class Location:
         known = self.domains[domain]
         key = known.prefix + aor
         hash = table.hash(key)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
@@ -140,7 +140,7 @@ class Location:
             bindings = change(valid, now)
             self._store(key, hash, slot, stored, bindings)
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
         if n_expired:
             known.expired.bump(n_expired)
         if len(bindings) != len(stored):
@@ -204,13 +204,13 @@ class Location:
         table = self.table
         generation = table.generation(slot)
         hash = table.hash_of(slot)
-        table.lock(hash)
+        table.stripes.acquire(hash)
         try:
             if table.hash_of(slot) != hash or not table.is_live(slot, generation):
                 return None
             return table.key(slot), table.payload(slot)
         finally:
-            table.unlock(hash)
+            table.stripes.release(hash)
 
     def _store(
         self, key: bytes, hash: int, slot: int, stored: list[Binding], bindings: list[Binding], due: Due = next_expiry

@@ -170,7 +170,7 @@ def test_a_reply_is_sent_by_the_listener_that_the_request_came_in_by(core: Core,
 def test_a_reply_on_its_way_back_goes_where_its_via_says(
     core: Core, second_via: str, destination: Address | None
 ) -> None:
-    assert via_destination(core, with_via(second_via).via1) == destination
+    assert via_destination(core, with_via(second_via).top_via()) == destination
 
 
 def test_a_reply_goes_on_without_our_via_and_with_edits(core: Core, listener: RecordingListener) -> None:

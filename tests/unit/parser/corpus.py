@@ -11,7 +11,7 @@ from openserd.parser.uri import parse_uri
 ROOT = Path(__file__).parents[2] / "data" / "messages"
 
 PROPERTIES = (
-    "via1", "from_", "to", "from_tag", "to_tag", "call_id", "cseq", "contacts", "contact_star", "routes",
+    "from_", "to", "from_tag", "to_tag", "call_id", "cseq", "contacts", "contact_star", "routes",
     "record_routes", "paths", "max_forwards", "content_length", "expires", "content_type", "event",
     "supported",
     "require", "proxy_require", "allow_methods", "body", "end", "bad_headers",
@@ -74,6 +74,7 @@ def ask_everything(buf: bytes) -> list[SipError]:
     msg = ask(lambda: Message(buf))
     if not isinstance(msg, Message):
         return errors
+    ask(msg.top_via)
     for name in PROPERTIES:
         ask(lambda name=name: getattr(msg, name))
     for check in (

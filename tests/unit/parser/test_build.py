@@ -27,4 +27,4 @@ def test_display_name_comes_back(display):
 def test_built_message_parses():
     built = build_message(status_line(200), [(b"Via", b"SIP/2.0/UDP a"), (b"Subject", b"x")], b"body")
     msg = Message(built)
-    assert (msg.status, msg.via1.host, msg.content_length, msg.body) == (200, b"a", 4, b"body")
+    assert (msg.status, msg.top_via().host, msg.content_length, msg.body) == (200, b"a", 4, b"body")

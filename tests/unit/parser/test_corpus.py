@@ -79,7 +79,7 @@ def test_wsinv_is_read_through_folds_case_and_compact_names():
     assert msg.to.uri == b"sip:vivekg@chair-dnrc.example.com"
     assert [via.transport for via in msg.vias()] == [b"UDP", b"TCP", b"UDP"]
     assert [via.host for via in msg.vias()] == [b"192.0.2.2", b"spindle.example.com", b"192.168.255.111"]
-    assert msg.via1.branch == b"390skdjuw"
+    assert msg.top_via().branch == b"390skdjuw"
     assert msg.contacts[0].param(b"newparam") == b"newvalue"
     assert len(msg.routes) == 1
 
@@ -119,7 +119,7 @@ def test_cparam01_and_02_tell_header_parameters_from_uri_parameters():
 
 
 def test_badbranch_is_no_branch_of_rfc_3261():
-    assert not follows_rfc3261(Message(load("rfc4475/badbranch.dat")).via1.branch)
+    assert not follows_rfc3261(Message(load("rfc4475/badbranch.dat")).top_via().branch)
 
 
 def test_bext01_names_its_proxy_require_tags():
@@ -143,7 +143,7 @@ def test_ambiguous_ipv6_port_is_part_of_the_address():
 
 @pytest.mark.parametrize("name", ["via-received-param-with-delim", "via-received-param-no-delim"])
 def test_received_may_be_ipv6_with_or_without_brackets(name):
-    received = Message(load(f"rfc5118/{name}.dat")).via1.received
+    received = Message(load(f"rfc5118/{name}.dat")).top_via().received
     assert received is not None
     assert received.strip(b"[]") == b"2001:db8::9:255"
 

@@ -119,9 +119,9 @@ def test_vias_over_lines_and_lists():
     msg = Message(INVITE)
     assert [via.transport for via in msg.vias()] == [b"UDP", b"TCP", b"TLS"]
     assert [via.line for via in msg.vias()] == [0, 0, 1]
-    assert (msg.via1.branch, msg.via1.line) == (b"z9hG4bK1", 0)
+    assert (msg.top_via().branch, msg.top_via().line) == (b"z9hG4bK1", 0)
     assert msg.vias() is msg.vias()
-    assert msg.via1 is msg.via1
+    assert msg.top_via() is msg.top_via()
 
 
 def test_routes_know_their_place():
@@ -150,7 +150,7 @@ def test_removal_leaves_a_list_that_parses(which, removed):
 
 def test_removal_of_the_first_via_leaves_the_second():
     msg = Message(INVITE)
-    start, end = msg.removal_span(msg.via1)
+    start, end = msg.removal_span(msg.top_via())
     rest = Message(msg.buf[:start] + msg.buf[end:])
     assert [via.host for via in rest.vias()] == [b"b", b"c"]
 
@@ -288,7 +288,9 @@ def test_reply_is_checked_for_what_a_proxy_needs_of_it_and_no_more():
 
 def test_missing_fields_raise_when_asked():
     msg = Message(b"OPTIONS sip:a SIP/2.0\r\nSubject: x\r\n\r\n")
-    for name in ("via1", "from_", "to", "from_tag", "to_tag", "call_id", "cseq"):
+    with pytest.raises(SipError, match="Missing"):
+        msg.top_via()
+    for name in ("from_", "to", "from_tag", "to_tag", "call_id", "cseq"):
         with pytest.raises(SipError, match="Missing"):
             getattr(msg, name)
     assert msg.vias() == []
@@ -300,6 +302,6 @@ def test_subclass_may_add_slots():
 
     msg = Mine(INVITE)
     msg.extra = 1
-    assert msg.via1.host == b"a"
+    assert msg.top_via().host == b"a"
     with pytest.raises(AttributeError):
         msg.unknown = 2

@@ -32,9 +32,9 @@ def memory() -> Iterator[SharedMemory]:
 
 def store(table: Table, key: bytes, payload: bytes) -> int:
     hash = table.hash(key)
-    table.lock(hash)
+    table.stripes.acquire(hash)
     slot = table.insert(key, hash, payload)
-    table.unlock(hash)
+    table.stripes.release(hash)
     return slot
 
 

@@ -35,11 +35,11 @@ def enter(table: Table, locks: Locks, process: int) -> None:
 
 def insert(table: Table, key: bytes, payload: bytes) -> int:
     hash = table.hash(key)
-    table.lock(hash)
+    table.stripes.acquire(hash)
     try:
         return table.insert(key, hash, payload)
     finally:
-        table.unlock(hash)
+        table.stripes.release(hash)
 
 
 def find(table: Table, key: bytes) -> int:
@@ -299,7 +299,7 @@ class TableMachine(RuleBasedStateMachine):
     @rule(key=KEYS, payload=PAYLOADS)
     def store(self, key: bytes, payload: bytes) -> None:
         hash = self.table.hash(key)
-        self.table.lock(hash)
+        self.table.stripes.acquire(hash)
         slot = self.table.find(key, hash)
         assert bool(slot) == (key in self.model)
         if slot:
@@ -307,7 +307,7 @@ class TableMachine(RuleBasedStateMachine):
         else:
             slot = self.table.insert(key, hash, payload)
             self.addresses[key] = slot, self.table.generation(slot)
-        self.table.unlock(hash)
+        self.table.stripes.release(hash)
         self.model[key] = payload
 
     @rule(key=KEYS)

@@ -159,7 +159,7 @@ class Phone:
         """Answers a request that has come in."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         data = reply_to(request, status, "", named, body, self.contact)
-        self.net.send(data, self.ip, request.via1.host.decode())
+        self.net.send(data, self.ip, request.top_via().host.decode())
         return data
 
     def got(self, status: int) -> Message:

@@ -253,4 +253,4 @@ def test_the_number_of_a_branch_changes_in_the_top_via_alone() -> None:
     via = b"Via: SIP/2.0/UDP h;branch=z9hG4bK1.0123abcd.%x;rport\r\n"
     data = b"INVITE sip:a@z9hG4bK1.0123abcd.0 SIP/2.0\r\n" + via % 0 + via % 0 + b"\r\n"
     assert renumbered(data, 17) == data.replace(via % 0, via % 17, 1)
-    assert Message(renumbered(data, 17)).via1.branch == b"z9hG4bK1.0123abcd.11"
+    assert Message(renumbered(data, 17)).top_via().branch == b"z9hG4bK1.0123abcd.11"

@@ -212,7 +212,7 @@ def test_a_bob_who_was_cancelled_before_he_said_anything_is_cancelled_when_he_ri
         incoming = bob.take("INVITE")
         alice.cancel(invite)
         bob.reply(incoming, 180)
-        assert bob.take("CANCEL").via1.branch == incoming.via1.branch
+        assert bob.take("CANCEL").top_via().branch == incoming.top_via().branch
         assert 180 not in alice.statuses()
 
 
@@ -284,7 +284,9 @@ def test_everything_that_comes_twice_is_taken_once() -> None:
         bob.reply(incoming, 486)
         alice.ack(invite, alice.got(486))
         assert [
-            m for m, _ in bob.inbox if m.is_request and m.method == b"INVITE" and m.via1.branch != incoming.via1.branch
+            m
+            for m, _ in bob.inbox
+            if m.is_request and m.method == b"INVITE" and m.top_via().branch != incoming.top_via().branch
         ] == []
         net.advance(NOT_INVITE_WAIT)
         assert net.rest() == [0, 0]

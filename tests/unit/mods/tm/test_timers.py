@@ -27,10 +27,10 @@ def test_a_transaction_whose_step_finds_no_memory_does_not_hold_up_the_others(
     with monkeypatch.context() as patch:
         patch.setattr(proxy, "local_reply", full)
         world.advance(32_000)
-        assert {message.via1.branch for message in world.take_to(CALLER)} == {b"z9hG4bK1"}
+        assert {message.top_via().branch for message in world.take_to(CALLER)} == {b"z9hG4bK1"}
         assert 1 <= len(refused) <= 3
         assert "no room" in caplog.text
     world.advance(1_100)
-    assert b"z9hG4bK0" in {message.via1.branch for message in world.take_to(CALLER)}
+    assert b"z9hG4bK0" in {message.top_via().branch for message in world.take_to(CALLER)}
     world.advance(40_000)
     assert is_gone(world)
