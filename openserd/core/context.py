@@ -76,7 +76,7 @@ class Core:
         self.blacklists: Blacklists | None = None  #: there once the script uses one
         self.modules: dict[str, Module] = {}
         self.published: dict[str, object] = {}
-        self.request_in: list[Callable[[SipMsg], bool]] = []
+        self.ack_in: list[Callable[[SipMsg], bool]] = []
         self.request_out: list[Callable[[SipMsg], None]] = []
         self.reply_in: list[Callable[[SipMsg], bool]] = []
         self.timers: list[tuple[str, float, Callable[[], None]]] = []

@@ -7,7 +7,7 @@ functions, MI commands, pseudo-variables, timers and hooks.  Each name binds a m
     mi        = {"ul_dump": Mi(...)}          -> mi_ul_dump(self, ...)
     pvars     = {"T_reply_code": Pv()}        -> pv_T_reply_code(self, msg)
     timers    = {"expire": Every(60)}         -> timer_expire(self)
-    hooks     = ("request_in",)               -> on_request_in(self, msg)
+    hooks     = ("ack_in",)                   -> on_ack_in(self, msg)
     processes = {"fifo": Process("MI FIFO")}  -> process_fifo(self)
     stat("registered_users", computed=True)   -> stat_registered_users(self)
 
@@ -200,7 +200,7 @@ class Process:
 
 
 HOOKS: Final = {
-    "request_in": 2,  #: (self, msg) -> bool; False swallows the request before the script sees it
+    "ack_in": 2,  #: (self, msg) -> bool; False swallows the ACK before the script sees it
     "request_out": 2,  #: (self, msg) -> None; after the request route has run
     "reply_in": 2,  #: (self, msg) -> bool; True takes the reply: the core does not forward it
 }

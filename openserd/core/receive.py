@@ -64,10 +64,11 @@ class Receiver:
             drop_own_maddr(core, msg)
         if msg.method not in METHOD_BITS:
             core.stats.unsupported_methods.bump()
-        for hook in core.request_in:
-            if not hook(msg):
-                core.stats.drop_requests.bump()
-                return
+        if msg.method == b"ACK":
+            for hook in core.ack_in:
+                if not hook(msg):
+                    core.stats.drop_requests.bump()
+                    return
         route = core.routes.request
         if route is not None:
             routes.run(route, msg, REQUEST)

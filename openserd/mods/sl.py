@@ -110,7 +110,7 @@ class Sl(Module):
         ),
         "sl_reply_error": Fn(routes=REQUEST),
     }
-    hooks = ("request_in",)
+    hooks = ("ack_in",)
     replies: StatelessReplies
 
     def on_init(self, core: Core) -> None:
@@ -158,9 +158,9 @@ class Sl(Module):
             self.sent_err_replies.bump()
         return OK
 
-    def on_request_in(self, msg: SipMsg) -> bool:
+    def on_ack_in(self, msg: SipMsg) -> bool:
         """Swallows an ACK to a stateless reply."""
-        if msg.method != b"ACK" or not self.replies.is_own_ack(msg):
+        if not self.replies.is_own_ack(msg):
             return True
         if self.enable_stats:
             self.received_acks.bump()

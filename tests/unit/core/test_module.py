@@ -51,7 +51,7 @@ class Sample(Module):
     mi = {"s_dump": Mi(Str("level", optional=True)), "s_any": Mi(rest=True)}
     pvars = {"s.code": Pv(), "s": Pv(inner=True)}
     timers = {"expire": Every("limit")}
-    hooks = ("request_in", "reply_in", "request_out")
+    hooks = ("ack_in", "reply_in", "request_out")
     processes = {"helper": Process("SAMPLE")}
 
     def check(self, msg: SipMsg, n: int, text: bytes = b"") -> int:
@@ -79,7 +79,7 @@ class Sample(Module):
 
     def timer_expire(self) -> None: ...
 
-    def on_request_in(self, msg: SipMsg) -> bool:
+    def on_ack_in(self, msg: SipMsg) -> bool:
         return True
 
     def on_reply_in(self, msg: SipMsg) -> bool:

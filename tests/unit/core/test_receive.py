@@ -77,11 +77,11 @@ MADDR = [
 def test_an_maddr_that_names_this_server_has_done_its_work(script: Script, received: str, seen: str) -> None:
     uris: list[tuple[bytes, bytes]] = []
 
-    def note(msg: SipMsg) -> bool:
+    def note(msg: SipMsg) -> int:
         uris.append((msg.ruri, msg.original_ruri))
-        return True
+        return 1
 
-    script.core.request_in.append(note)
+    script.core.routes.request = note
     script.get(request(uri=received).buf)
     assert uris == [(seen.encode(), received.encode())]
 
@@ -118,10 +118,16 @@ def test_the_error_route_runs_after_a_script_that_met_an_error(script: Script) -
     assert script.get(REQUEST_BYTES) == ["request", "error 475", "out"]
 
 
-def test_a_module_may_take_a_request_before_the_script(script: Script) -> None:
-    script.core.request_in.append(lambda msg: False)
-    assert script.get(REQUEST_BYTES) == []
+def test_a_module_may_take_an_ack_before_the_script(script: Script) -> None:
+    script.core.ack_in.append(lambda msg: False)
+    assert script.get(REQUEST_BYTES.replace(b"INVITE", b"ACK")) == []
     assert script.count("drop_requests") == 1
+
+
+def test_no_module_is_shown_another_request_before_the_script(script: Script) -> None:
+    script.core.ack_in.append(lambda msg: False)
+    assert script.get(REQUEST_BYTES) == ["request", "out"]
+    assert script.count("drop_requests") == 0
 
 
 def test_a_reply_goes_to_the_next_via(script: Script) -> None:

@@ -30,7 +30,7 @@ class Sample(Module):
         "s_any": Mi(Str("first"), rest=True),
     }
     timers = {"tick": Every("pause"), "fast": Every(0.1)}
-    hooks = ("request_in",)
+    hooks = ("ack_in",)
     processes = {"helper": Process("SAMPLE helper")}
     seen = stat("seen")
     size = stat("size", computed=True)
@@ -54,7 +54,7 @@ class Sample(Module):
     def timer_fast(self) -> None:
         """Nothing."""
 
-    def on_request_in(self, msg: object) -> bool:
+    def on_ack_in(self, msg: object) -> bool:
         return True
 
     def process_helper(self) -> None:
@@ -108,7 +108,7 @@ def test_a_module_s_declarations_join_the_registries_of_the_server(server: Serve
     assert core.published["sample"] is module
     assert {"s_none", "s_some", "s_any"} <= set(core.mi.commands)
     assert [(name, seconds) for name, seconds, _ in core.timers] == [("sample tick", 9.0), ("sample fast", 0.1)]
-    assert core.request_in == [module.on_request_in]  # type: ignore[attr-defined]
+    assert core.ack_in == [module.on_ack_in]  # type: ignore[attr-defined]
     size, seen = (next(core.statistics.select(f"sample:{name}")) for name in ("size", "seen"))
     assert (size.value(), size.resettable, seen.value(), seen.resettable) == (42, False, 0, True)
 
