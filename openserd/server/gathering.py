@@ -76,22 +76,33 @@ class Gathering:
         self.pids = pids
         self.is_gathered = False
         self.until = 0.0  # gathered no sooner than this
+        self.rests_until = 0.0  # after the kernel has refused
         self.looked_at = 0.0
         self.used: dict[int, float] = {}  # pid -> CPU seconds when looked at last
 
     def gather(self) -> None:
-        """From now on the first receiver gets all."""
+        """From now on the first receiver gets all. Raises OSError."""
         steer(self.listener.sockets[0], 0)
         self.is_gathered = True
 
     def spread(self, until: float) -> None:
-        """From now on all receive, for as long as `until` (monotonic clock) at least."""
+        """From now on all receive, for as long as `until` (monotonic clock) at least. Raises OSError."""
         steer(self.listener.sockets[0], BY_HASH)
         self.is_gathered = False
         self.until = until
 
     def look(self, now: float) -> None:
-        """Decides by what has happened since the last look; `now` on the monotonic clock."""
+        """Looks at the load and has the kernel do what follows from it; `now` on the monotonic clock."""
+        if now < self.rests_until:
+            return
+        try:
+            self.decide(now)
+        except OSError as error:
+            log.warning("datagrams for %s go on as they did: %s", self.listener, error.strerror)
+            self.rests_until = now + CALM_SECONDS
+
+    def decide(self, now: float) -> None:
+        """What follows from what has happened since the last look. Raises OSError."""
         load, first = self.load(now)
         if self.is_gathered:
             if first > MOST_OF_ONE:

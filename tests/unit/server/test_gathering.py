@@ -201,3 +201,16 @@ def test_a_dead_receiver_is_one_that_does_not_run(load: Load) -> None:
     assert load.goes_on(1.0)
     load.waiting = True
     assert not load.goes_on(LOOK_SECONDS)
+
+
+def test_a_kernel_that_refuses_is_asked_again_some_time_later(
+    load: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(group: socket.socket, number: int) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as full, caplog.at_level(logging.WARNING, "openserd"):
+        full.setattr(gathering, "steer", refuse)
+        assert load.goes_on(CALM_SECONDS - 1.0, 0.9), "as it was"
+    assert caplog.messages == ["datagrams for udp:127.0.0.1:5060 go on as they did: Cannot allocate memory"]
+    assert not load.goes_on(2.0, 0.9)
