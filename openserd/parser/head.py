@@ -28,6 +28,7 @@ _SIP_VERSION: Final = re.compile(rb"SIP/[0-9]{1,9}\.[0-9]{1,9} ", re.IGNORECASE)
 #: What slack senders end a line with: LF alone, or one CR too many.
 _LINE_END: Final = re.compile(rb"\r{0,2}\n")
 _EMPTY_LINE: Final = re.compile(rb"\n\r{0,2}\n")
+_FIRST_LETTER: Final = b"!"  #: what a line begins with that is no fold is this or above
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 
 
@@ -48,7 +49,7 @@ def split_head(buf: bytes) -> tuple[bytes, list[bytes], list[int]]:
     end = buf.find(b"\r\n\r\n") + 2
     head = buf[:end]
     lines = head.splitlines(True)
-    if end == 1 or head.count(b"\r\n") != len(lines) or b"\n " in head or b"\n\t" in head:
+    if end == 1 or head.count(b"\r\n") != len(lines) or min(lines) < _FIRST_LETTER:
         buf, lines = _split_careful(buf)
     return buf, lines, list(accumulate(map(len, lines)))
 
