@@ -25,7 +25,7 @@ LOCATION = (
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     (tmp_path / "users").write_text("id(int,auto) name(str) note(str,null) n(int,null)\n1:a::1\n2:b:x:2\n")
-    return Folder(str(tmp_path), 2.0)
+    return Folder(str(tmp_path), 60.0)
 
 
 def file(folder: Folder, name: str = "users") -> Path:
@@ -154,7 +154,7 @@ def test_a_lock_that_another_keeps_is_waited_for_only_so_long(folder: Folder) ->
     begun = time.monotonic()
     with pytest.raises(DatabaseBusy):
         folder.insert("users", {"name": b"x"})
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 30
     assert len(folder.query("users")) == 2
     other.rollback()
     folder.insert("users", {"name": b"x"})

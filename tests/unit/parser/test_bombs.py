@@ -11,6 +11,7 @@ BASE = b"From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS
 VIA = b"Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\n"
 LIMIT_S = 0.050
 LOOP_S = 0.0065  #: what `machine_loop` takes on the machine that LIMIT_S is meant for
+ROUNDS = range(3, 40)  #: measured at least, and at most while other work on the machine makes one side look dear
 
 
 def options(extra, ruri=b"sip:a@b", via=VIA):
@@ -68,25 +69,34 @@ def machine_loop():
 
 
 def cpu_seconds(work):
-    """CPU seconds of `work()`, the best of five."""
-    best = float("inf")
+    """CPU seconds of `work()`, once."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+@pytest.fixture
+def no_collection():
+    """No garbage collector: how often it runs depends on all that the other tests have made."""
     gc.collect()
-    gc.disable()  # how often it runs depends on all that the other tests have made
-    try:
-        for _ in range(5):
-            begin = time.process_time()
-            work()
-            best = min(best, time.process_time() - begin)
-    finally:
-        gc.enable()
-    return best
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.mark.conformance("HRD-09")
 @pytest.mark.parametrize("name", BOMBS)
-def test_cost_is_bounded_and_linear(name):
+def test_cost_is_bounded_and_linear(name, no_collection):
+    """The least cost seen counts: other work on the machine only adds, and a square is one in each round."""
     once, twice = BOMBS[name](1), BOMBS[name](2)
-    slowness = max(1.0, cpu_seconds(machine_loop) / LOOP_S)
-    single, double = cpu_seconds(lambda: ask_everything(once)), cpu_seconds(lambda: ask_everything(twice))
-    assert single < LIMIT_S * slowness
-    assert double <= 3.5 * slowness * max(single, 0.004)  # four would be a square; what leaves the cache costs more
+    loop = single = double = float("inf")
+    for done in range(1, ROUNDS.stop):
+        loop = min(loop, cpu_seconds(machine_loop))
+        single = min(single, cpu_seconds(lambda: ask_everything(once)))
+        double = min(double, cpu_seconds(lambda: ask_everything(twice)))
+        slowness = max(1.0, loop / LOOP_S)
+        bounded = single < LIMIT_S * slowness
+        linear = double <= 3.0 * max(single, 0.004)  # four would be a square; what leaves the cache costs more
+        if done >= ROUNDS.start and bounded and linear:
+            return
+    pytest.fail(f"{single * 1e3:.1f} ms, {double * 1e3:.1f} ms for twice the length, machine {slowness:.1f} times slow")

@@ -162,7 +162,7 @@ def test_half_a_gigabyte_costs_nothing_at_start_up() -> None:
     memory = SharedMemory(512, 32)
     memory.table("location", 1_000_000, 1 << 16)
     memory.seal()
-    assert time.process_time() - began < 0.25
+    assert time.process_time() - began < 1.0
     assert touched_bytes() - before < MEGABYTE
     memory.close()
 
