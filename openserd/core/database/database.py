@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import Final, TypeVar
 
 from openserd.core.database.breaker import Breaker
@@ -24,7 +25,7 @@ log = logging.getLogger("openserd")
 
 R = TypeVar("R")
 
-LIMIT: Final = 2.0  #: seconds that an operation may take, connecting included
+LIMIT: Final = 1.8  #: seconds that an operation may take, connecting included
 LEAST: Final = 0.2  #: with less than this left nothing is tried again
 VERSION_TABLE: Final = "version"
 
@@ -51,6 +52,7 @@ class Database:
         self._owner = 0
         self._used_at = 0.0
         self._in_transaction = False
+        self._deadline = inf  #: monotonic seconds by which a transaction that somebody waits for must end
 
     # -- operations -----------------------------------------------------------------------------------------
 
@@ -110,39 +112,43 @@ class Database:
     # -- several changes together ---------------------------------------------------------------------------
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, patient: bool = False) -> Iterator[None]:
         """Operations in this block take effect together, or not at all where the database can.
 
+        All of them share LIMIT; each has it for itself where `patient`, when no message waits for the outcome.
         A connection lost on the way ends it with DatabaseUnavailable: the caller decides whether to begin again.
         """
         assert not self._in_transaction, "transactions do not nest"
-        self._do(lambda connection: connection.begin())
-        self._in_transaction = True
+        self._deadline = inf if patient else self.clock() + LIMIT
         try:
-            yield
-            self._do(lambda connection: connection.commit())
-        except BaseException:
-            self._undo()
-            raise
+            self._do(lambda connection: connection.begin())
+            self._in_transaction = True
+            try:
+                yield
+                self._do(lambda connection: connection.commit())
+            except BaseException:
+                self._undo()
+                raise
         finally:
             self._in_transaction = False
+            self._deadline = inf
 
-    def write(self, writes: Sequence[Write]) -> list[tuple[Write, DatabaseRefused]]:
+    def write(self, writes: Sequence[Write], *, patient: bool = False) -> list[tuple[Write, DatabaseRefused]]:
         """Makes all changes in one transaction; answers those that the database refuses, each with its reason.
 
         A refused one does not keep the others from being written: the batch is halved until it stands alone.  With
-        DatabaseUnavailable, nothing of what the database had not confirmed is written.
+        DatabaseUnavailable, nothing of what the database had not confirmed is written.  `patient`: see `transaction`.
         """
         if not writes:
             return []
         try:
-            with self.transaction():
+            with self.transaction(patient=patient):
                 self._do(lambda connection: apply_all(connection, writes))
         except DatabaseRefused as refused:
             if len(writes) == 1:
                 return [(writes[0], refused)]
             middle = len(writes) // 2
-            return self.write(writes[:middle]) + self.write(writes[middle:])
+            return self.write(writes[:middle], patient=patient) + self.write(writes[middle:], patient=patient)
         return []
 
     def _undo(self) -> None:
@@ -199,7 +205,7 @@ class Database:
 
     def _do(self, operation: Callable[[Connection], R]) -> R:
         """Performs one operation. Raises DatabaseError."""
-        deadline = self.clock() + LIMIT
+        deadline = min(self.clock() + LIMIT, self._deadline)
         connection = self._connected(deadline)
         try:
             result = operation(connection)

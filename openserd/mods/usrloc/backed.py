@@ -153,7 +153,7 @@ class Backed(Location):
         """Tells the database what has changed of an AoR, if it can be told now."""
         work = Work(domain, aor, pending)
         for _ in range(ATTEMPTS):
-            refused = self.tell_database([work])
+            refused = self.tell_database([work], patient=False)
             if refused is None:
                 return
             pending = self.confirm(work, refused)
@@ -161,13 +161,16 @@ class Backed(Location):
                 return
             work = Work(domain, aor, pending)
 
-    def tell_database(self, works: Sequence[Work]) -> set[int] | None:
-        """Writes everything; the `id` of each binding that the database refuses, None where it took nothing."""
+    def tell_database(self, works: Sequence[Work], *, patient: bool = True) -> set[int] | None:
+        """Writes everything; the `id` of each binding that the database refuses, None where it took nothing.
+
+        Not `patient` when a message waits for it (`Database.transaction`).
+        """
         if not self.breaker.may_try(now_ms(), LONGEST_MS):
             return None
         writes = list(self.writes_of(works))
         try:
-            refused = self.write(writes)
+            refused = self.write(writes, patient)
         except DatabaseUnavailable as error:
             if self.breaker.failed(now_ms()):
                 log.error("usrloc: changes wait until the database takes them: %s", error)
@@ -181,11 +184,11 @@ class Backed(Location):
             log.warning("usrloc: the database takes changes again")
         return refused
 
-    def write(self, writes: list[tuple[Binding, RowChange]]) -> set[int]:
+    def write(self, writes: list[tuple[Binding, RowChange]], patient: bool) -> set[int]:
         """Makes changes, several in one transaction; which were refused. Raises DatabaseUnavailable."""
         if len(writes) > 1:
             owners = {id(write): binding for binding, write in writes}
-            refused = self.database.write([write for _, write in writes])
+            refused = self.database.write([write for _, write in writes], patient=patient)
             for write, reason in refused:
                 log.error("usrloc: contact %r is not written: %s", owners[id(write)].uri, reason)
             return {id(owners[id(write)]) for write, _ in refused}

@@ -11,6 +11,7 @@ import pytest
 
 from openserd.core.context import Core
 from openserd.core.database import (
+    LIMIT,
     Condition,
     Connection,
     Database,
@@ -307,6 +308,31 @@ def test_a_connection_lost_in_a_transaction_is_not_replaced_in_it(db: Database, 
     world.now += 1.1
     with db.transaction():
         db.insert("t", {"name": b"b"})
+
+
+@pytest.mark.parametrize(("patient", "least"), [(False, 0.2), (True, LIMIT)])
+def test_a_transaction_that_a_message_waits_for_shares_one_limit(
+    db: Database, world: World, patient: bool, least: float
+) -> None:
+    world.takes = 0.5
+    with db.transaction(patient=patient):
+        for name in (b"a", b"b", b"c"):
+            db.insert("t", {"name": name})
+    assert isinstance(db._connection, FakeConnection)
+    assert min(db._connection.limits) == pytest.approx(least)
+    db.insert("t", {"name": b"d"})
+    assert db._connection.limits[-1] == pytest.approx(LIMIT)
+
+
+def test_a_transaction_that_cannot_begin_leaves_the_next_operation_its_whole_limit(db: Database, world: World) -> None:
+    world.up = False
+    with pytest.raises(DatabaseUnavailable), db.transaction():
+        pass
+    world.up = True
+    world.now += 10
+    db.insert("t", {"name": b"a"})
+    assert isinstance(db._connection, FakeConnection)
+    assert db._connection.limits[-1] == pytest.approx(LIMIT)
 
 
 @pytest.mark.parametrize("place", range(9))
