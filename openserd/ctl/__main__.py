@@ -12,9 +12,9 @@ from openserd import __version__
 from openserd.ctl.acl import acl
 from openserd.ctl.aliases import alias_db
 from openserd.ctl.avps import avp
-from openserd.ctl.client import FifoClient
+from openserd.ctl.client import Client, FifoClient
 from openserd.ctl.config import Settings
-from openserd.ctl.context import Client, Control
+from openserd.ctl.context import Control
 from openserd.ctl.daemon import restart, start, stop
 from openserd.ctl.db import db
 from openserd.ctl.domains import domain

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import click
 
@@ -66,6 +66,15 @@ def parse_reply(data: bytes) -> Reply:
     if status is None:
         raise Unanswered(f"this is no reply: {first[:80]!r}")
     return Reply(int(status[1]), status[2], [line for line in lines if line.strip()])
+
+
+class Client(Protocol):
+    """Whatever carries commands to the server."""
+
+    timeout: float  #: seconds that an answer may take
+
+    def call(self, command: str, *arguments: str) -> Reply:
+        """The server's reply. Raises Unanswered where there is none."""
 
 
 class FifoClient:

@@ -45,6 +45,8 @@ DEFAULTS: Final = {
     "LCR_TABLE": "lcr",
     "SD_TABLE": "speed_dial",
     "UL_TABLE": "location",
+    "URI_TABLE": "uri",
+    "VERBOSE": "0",
     "WATCH_PERIOD": "2",
     "ETCDIR": "/usr/local/etc/openser",
     "PID_FILE": "/var/run/openser.pid",
@@ -88,6 +90,11 @@ class Settings:
     def get(self, name: str) -> str:
         """The value of a variable, "" where nothing sets it."""
         return self.values.get(name) or self.environment.get(name) or DEFAULTS.get(name, "")
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether the tool is to tell what it does (VERBOSE)."""
+        return self.get("VERBOSE") not in ("0", "no")
 
     def address_of(self, user: str) -> str:
         """`user` with the default domain where it has none and there is one."""

@@ -2,24 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import click
 
 from openserd.ctl.address import Address, parse_address
-from openserd.ctl.client import Reply
+from openserd.ctl.client import Client
 from openserd.ctl.config import Settings
 from openserd.ctl.output import on_terminal, print_table
 from openserd.ctl.tables import Tables
-
-
-class Client(Protocol):
-    """Whatever carries commands to the server."""
-
-    timeout: float  #: seconds that an answer may take
-
-    def call(self, command: str, *arguments: str) -> Reply:
-        """The server's reply."""
+from openserd.ctl.verbose import ToldClient
 
 
 @dataclass
@@ -29,6 +20,10 @@ class Control:
     settings: Settings
     client: Client
     url: str = ""  #: the database, where the command line names one
+
+    def __post_init__(self) -> None:
+        if self.settings.is_verbose:
+            self.client = ToldClient(self.client)
 
     @cached_property
     def tables(self) -> Tables:

@@ -6,7 +6,7 @@ What only looks uses the database's read-only user where there is one.  Every er
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -21,6 +21,7 @@ from openserd.ctl.address import Address
 from openserd.ctl.config import Settings
 from openserd.ctl.database.stores import driver
 from openserd.ctl.database.target import DEFAULT_RW_PASSWORD, ENGINES, host_and_port
+from openserd.ctl.verbose import told
 from openserd.errors import ConfigError, OpenserError
 
 SECONDS: Final = 5.0  #: nothing waits longer for the database
@@ -111,6 +112,13 @@ class Tables:
         """A row, or changes of one."""
         return {self.column(name): stored(value) for name, value in values.items()}
 
+    def tell(
+        self, verb: str, table: str, columns: Iterable[str] = (), where: Mapping[str, str | int] | None = None
+    ) -> None:
+        """Tells an operation where VERBOSE asks for it."""
+        if self.settings.is_verbose:
+            click.echo(told(verb, self.name(table), columns, where), err=True)
+
     # -- operations -----------------------------------------------------------------------------------------
 
     def columns(self, table: str) -> list[str]:
@@ -122,12 +130,18 @@ class Tables:
             raise click.ClickException(f"{self.url(False)} has no table {name}")
         return found
 
+    def exists(self, table: str) -> bool:
+        """Whether the database has a table."""
+        with reported():
+            return self.name(table) in self.reader.tables()
+
     def find(
         self, table: str, columns: Sequence[str], where: Mapping[str, str | int] | None = None, order: str = ""
     ) -> list[list[str]]:
         """Rows as text."""
         with reported():
             names = [self.column(name) for name in columns]
+            self.tell("select from", table, names, where)
             rows = self.reader.query(self.name(table), names, self.conditions(where or {}), self.column(order))
             return shown(rows)
 
@@ -138,6 +152,7 @@ class Tables:
     def insert(self, table: str, row: Mapping[str, str | int | datetime | None]) -> None:
         """Adds a row."""
         with reported():
+            self.tell("insert into", table, row)
             self.writer.insert(self.name(table), self.row(row))
 
     def update(
@@ -145,16 +160,20 @@ class Tables:
     ) -> int:
         """Changes rows; how many."""
         with reported():
+            self.tell("update", table, changes, where)
             return self.writer.update(self.name(table), self.row(changes), self.conditions(where))
 
     def delete(self, table: str, where: Mapping[str, str | int]) -> int:
         """Removes rows; how many."""
         with reported():
+            self.tell("delete from", table, (), where)
             return self.writer.delete(self.name(table), self.conditions(where))
 
     def run(self, statement: str, writes: bool) -> list[list[str]]:
         """Runs a statement of the operator's own; the rows that it answers."""
         with reported():
+            if self.settings.is_verbose:
+                click.echo(statement, err=True)
             return shown((self.writer if writes else self.reader).raw_query(statement))
 
     def dated(self, table: str, column: str) -> dict[str, datetime]:

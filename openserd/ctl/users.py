@@ -86,11 +86,13 @@ def passwd(control: Control, user: str, password: str | None) -> None:
 @click.argument("user")
 @pass_control
 def rm(control: Control, user: str) -> None:
-    """Remove a subscriber with groups, database aliases and contacts."""
+    """Remove a subscriber with groups, database aliases, URIs and contacts."""
     address = control.address(user)
     control.tables.require_user(address)
     for table in ("ACL_TABLE", "DA_TABLE", "SUB_TABLE"):
         control.tables.delete(table, owned(address))
+    if control.tables.exists("URI_TABLE"):
+        control.tables.delete("URI_TABLE", owned(address))
     click.echo(f"user {address} removed")
     remove_contacts(control, address)
 

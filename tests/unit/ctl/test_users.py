@@ -123,6 +123,23 @@ def test_a_subscriber_is_removed_with_all_that_is_theirs(ctl: Ctl) -> None:
     assert "there is no user alice@example.com" in ctl.run("rm", "alice", code=1).stderr
 
 
+@pytest.mark.parametrize("table", ["uri", "own_uris"])
+def test_uris_of_a_removed_subscriber_go_too(sqlite: Ctl, table: str) -> None:
+    if table != "uri":
+        sql(sqlite, f"alter table uri rename to {table}")
+    for user in ("alice", "bob"):
+        sqlite.run("add", user, "secret")
+        sql(sqlite, f"insert into {table} (username, domain, uri_user) values ('{user}', 'example.com', '{user}-2')")
+    sqlite.run("rm", "alice", rc=f"URI_TABLE={table}")
+    assert sql(sqlite, f"select username, uri_user from {table}") == [("bob", "bob-2")]
+
+
+def test_a_database_without_the_table_of_uris_is_no_obstacle(sqlite: Ctl) -> None:
+    sqlite.run("add", "alice", "secret")
+    sql(sqlite, "drop table uri")
+    assert sqlite.run("rm", "alice").stderr == ""
+
+
 @pytest.mark.parametrize("reply", [None, Reply(500, "no usrloc", [])])
 def test_a_subscriber_is_removed_without_a_server_too(sqlite: Ctl, reply: Reply | None) -> None:
     sqlite.run("add", "alice", "secret")
