@@ -20,6 +20,7 @@ from openserd.errors import ConfigError
 from openserd.script import Script, Surroundings, load
 from openserd.server.control_socket import TITLE, ControlSocket, settings_of
 from openserd.server.gathering import LOOK_SECONDS, Gathering, can_steer
+from openserd.server.in_hand import InHand
 from openserd.server.listening import bind, make_listeners
 from openserd.server.loader import ModuleLoader
 from openserd.server.options import Options
@@ -156,7 +157,9 @@ class Server:
             for number in range(self.core.params.children):
                 rank += 1
                 title = f"receiver child={number} sock= {listener.host}:{listener.port}"
-                rows.append(self.table.add(Role(title, rank, self.receiver(listener, number))))
+                in_hand = InHand()
+                run = self.receiver(listener, number, in_hand)
+                rows.append(self.table.add(Role(title, rank, run, in_hand)))
             if self.core.params.gather_load and can_steer(listener):
                 self.gather(listener, rows)
 
@@ -165,14 +168,14 @@ class Server:
         gathering = Gathering(listener, lambda: [self.table.pid(row) for row in rows])
         self.core.timers.append((f"load of {listener}", LOOK_SECONDS, lambda: gathering.look(time.monotonic())))
 
-    def receiver(self, listener: UdpListener, number: int) -> Callable[[], None]:
+    def receiver(self, listener: UdpListener, number: int, in_hand: InHand) -> Callable[[], None]:
         """The life of receiver `number` of `listener`."""
 
         def run() -> None:
             self.core.listening.serving = listener
             for one in udp_listeners(self.core.listening.all):
                 one.use(number)
-            loop = UdpReceiver(listener, Receiver(self.core))
+            loop = UdpReceiver(listener, Receiver(self.core), in_hand)
             signal.signal(signal.SIGTERM, lambda *_: loop.stop())
             loop.run()
 

@@ -207,9 +207,11 @@ class Master:
 
     def bury(self, row: int, pid: int, status: int) -> None:
         """What one death asks for."""
-        title = self.table.roles[row].title
+        role = self.table.roles[row]
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit code {os.WEXITSTATUS(status)}"
-        log.error("process %d (%s) died of %s", pid, title, how)
+        log.error("process %d (%s) died of %s", pid, role.title, how)
+        if role.in_hand is not None:
+            role.in_hand.tell()
         self.table.set_pid(row, 0)
         self.core.memory.recover(row)
         self.lives[row].died(time.monotonic())

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from openserd.server.in_hand import InHand
 from openserd.shm.memory import SharedMemory
 
 RANK_MASTER: Final = 0
@@ -23,11 +24,15 @@ ROW_WORDS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What one process does: its title for `ps`, OpenSER's rank, the function that is its whole life."""
+    """What one process does: its title for `ps`, OpenSER's rank, the function that is its whole life.
+
+    `in_hand` is where a receiver keeps the datagram that it works on.
+    """
 
     title: str
     rank: int
     run: Callable[[], None]
+    in_hand: InHand | None = None
 
 
 class ProcessTable:

@@ -17,10 +17,9 @@ from typing import Final, NamedTuple
 from openserd.core.receive import Receiver
 from openserd.core.transport import Address, Listener
 from openserd.errors import ResourceError
+from openserd.server.in_hand import HEAD_BYTES, InHand
 
 log = logging.getLogger("openserd")
-
-LARGEST_DATAGRAM: Final = 65535
 
 
 class Multicast(NamedTuple):
@@ -145,9 +144,10 @@ def grow_receive_buffer(opened: socket.socket, wanted: int) -> None:
 class UdpReceiver:
     """The loop of one receiver process: a blocking read, one message handled, nothing else."""
 
-    def __init__(self, listener: UdpListener, receiver: Receiver) -> None:
+    def __init__(self, listener: UdpListener, receiver: Receiver, in_hand: InHand | None = None) -> None:
         self.listener = listener
         self.receiver = receiver
+        self.in_hand = in_hand or InHand()
         self.stopping = False
         self.idle = False
 
@@ -159,20 +159,23 @@ class UdpReceiver:
 
     def run(self) -> None:
         """Reads and handles datagrams until `stop`."""
-        read = self.listener.socket.recvfrom
+        read_into = self.listener.socket.recvfrom_into
         receive = self.receiver.receive
+        buf, room, length = self.in_hand.buf, self.in_hand.room, self.in_hand.length
         listener = self.listener
         while True:
             self.idle = True
             if self.stopping:
                 return
             try:
-                data, source = read(LARGEST_DATAGRAM)
+                size, source = read_into(room)
             except OSError as error:
                 log.warning("receiving on %s: %s", listener, error)
                 continue
             self.idle = False
+            length[0] = size
             try:
-                receive(data, source if len(source) == 2 else source[:2], listener)
+                receive(buf[HEAD_BYTES : HEAD_BYTES + size], source if len(source) == 2 else source[:2], listener)
             except Exception:
                 log.exception("a message from %s:%s could not be handled", *source[:2])
+            length[0] = 0

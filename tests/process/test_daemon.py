@@ -16,7 +16,16 @@ import pytest
 
 from tests.support import Phone, Server, check_script, free_port, hello_world, wait_until
 from tests.support.probe import Prober, answers
-from tests.support.server import LOOPBACK, ServerError, descendants, left_in_shm, program, read_process, shared_names
+from tests.support.server import (
+    LOOPBACK,
+    ServerError,
+    descendants,
+    left_in_shm,
+    program,
+    read_process,
+    shared_names,
+    title_of,
+)
 
 GOOD = hello_world(children=1)
 BROKEN = 'debug=2\nroute {\n    sl_send_reply("404", "Not here");\n}\n'
@@ -42,25 +51,10 @@ def pid_of(server: Server, title: str) -> int:
     return next((pid for pid, kind in server.processes().items() if kind.startswith(title)), 0)
 
 
-def title_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
-    except OSError:
-        return ""
-
-
-def find_child(server: Server, title: str) -> int:
-    """The master's child of that title, by its command line; 0 where there is none."""
-    for process in descendants(server.pid):
-        if process.parent == server.pid and title_of(process.pid).startswith(f"openserd: {title}"):
-            return process.pid
-    return 0
-
-
 def wait_for_successor(server: Server, title: str, dead: int, timeout: float) -> float:
     """Seconds until another process than `dead` fills the row."""
     start = time.monotonic()
-    wait_until(lambda: find_child(server, title) not in (0, dead), timeout, f"a new {title}", step=0.005)
+    wait_until(lambda: server.child(title) not in (0, dead), timeout, f"a new {title}", step=0.005)
     return time.monotonic() - start
 
 
@@ -244,7 +238,7 @@ def test_one_process_answers_and_stops(tmp_path: Path) -> None:
         assert list(told.values()) == [f"stand-alone receiver @ {LOOPBACK}:{server.port}", "timer", "MI FIFO"]
         assert next(iter(told)) == server.pid
         for title in ("timer", "MI FIFO"):
-            dead = find_child(server, title)
+            dead = server.child(title)
             os.kill(dead, signal.SIGKILL)
             wait_for_successor(server, title, dead, 5.0)
         with Phone("alice", server.address) as alice:
@@ -366,7 +360,7 @@ def test_a_killed_worker_is_replaced_within_a_second_and_the_server_answers_all_
         with Prober(server.address) as prober:
             for number in range(6):
                 title = f"receiver child={number % 2}"
-                dead = find_child(server, title)
+                dead = server.child(title)
                 os.kill(dead, signal.SIGKILL)
                 worst = max(worst, wait_for_successor(server, title, dead, 5.0))
                 enough = len(prober.delays) + 3
@@ -382,7 +376,7 @@ def test_a_killed_worker_is_replaced_within_a_second_and_the_server_answers_all_
 @pytest.mark.quiet
 def test_a_killed_helper_is_replaced_and_works_again(title: str, tmp_path: Path) -> None:
     with Server(hello_world(params=['"tm", "fr_inv_timer", 1', '"tm", "fr_timer", 1']), tmp_path) as server:
-        dead = find_child(server, title)
+        dead = server.child(title)
         os.kill(dead, signal.SIGKILL)
         assert wait_for_successor(server, title, dead, 5.0) <= 1.0
         wait_until(server.reads_fifo, 5.0, "the FIFO is back")
@@ -400,7 +394,7 @@ def test_a_process_that_dies_at_its_start_again_and_again_is_started_once_a_seco
         births: list[float] = []
         dead, end = 0, time.monotonic() + 30.0
         while len(births) < 10 and time.monotonic() < end:
-            child = find_child(server, "receiver child=1")
+            child = server.child("receiver child=1")
             if child not in (0, dead):
                 births.append(time.monotonic())
                 os.kill(child, signal.SIGKILL)
@@ -411,8 +405,8 @@ def test_a_process_that_dies_at_its_start_again_and_again_is_started_once_a_seco
         assert len(births) == 10
         assert max(gaps[:4]) < 0.9, "the first deaths are followed at once"
         assert min(gaps[4:]) >= 0.95, "then one start a second"
-        others = [find_child(server, title) for title in ("receiver child=0", "timer", "MI FIFO")]
-        wait_until(lambda: find_child(server, "receiver child=1") not in (0, dead), 5.0, "the last successor")
+        others = [server.child(title) for title in ("receiver child=0", "timer", "MI FIFO")]
+        wait_until(lambda: server.child("receiver child=1") not in (0, dead), 5.0, "the last successor")
         assert set(others) <= set(server.children()), "its siblings have lived on"
     print("seconds between births:", " ".join(f"{gap:.2f}" for gap in gaps), f"; {prober}")
     assert prober.unanswered == []

@@ -101,6 +101,20 @@ def descendants(root: int) -> list[Process]:
         family |= more
 
 
+def title_of(pid: int) -> str:
+    """The command line of a process, "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").decode()
+    except OSError:
+        return ""
+
+
+def cpu_ticks(pid: int) -> int:
+    """The CPU time that a process has used, in hundredths of a second."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
 # --- the management interface ----------
 
 
@@ -337,6 +351,13 @@ class Server:
         master = read_process(self.pid)
         for process in ([master] if master is not None and master.state != "Z" else []) + descendants(self.pid):
             self._family.setdefault(process.pid, process)
+
+    def child(self, title: str) -> int:
+        """The master's child whose title begins so, by its command line; 0 where there is none."""
+        for process in descendants(self.pid):
+            if process.parent == self.pid and title_of(process.pid).startswith(f"openserd: {title}"):
+                return process.pid
+        return 0
 
     def children(self) -> list[int]:
         """Pids of the master's living children."""

@@ -175,18 +175,22 @@ class Script:
         listener.socket = self  # type: ignore[assignment]
         self.loop = UdpReceiver(listener, self)  # type: ignore[arg-type]
 
-    def recvfrom(self, size: int) -> tuple[bytes, tuple[object, ...]]:
+    def recvfrom_into(self, room: memoryview) -> tuple[int, tuple[object, ...]]:
+        assert self.loop.in_hand.length[0] == 0, "nothing is in hand while it waits"
         assert self.loop.idle, "a process that waits may be ended at once"
         if len(self.reads) == 1:
             self.loop.stopping = True
         read = self.reads.pop(0)
         if isinstance(read, Exception):
             raise read
-        return read
+        data, source = read
+        room[: len(data)] = data
+        return len(data), source
 
     def receive(self, data: bytes, source: tuple[object, ...], listener: Listener) -> None:
         assert not self.loop.idle, "a message in hand is finished first"
         assert listener is self.loop.listener
+        assert self.loop.in_hand.length[0] == len(data), "what is in hand can be told by others"
         self.received.append((data, source))
         if data == b"poison":
             raise RuntimeError("bad message")
