@@ -19,7 +19,7 @@ from openserd.parser.status import reason_phrase
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
     from openserd.mods.acc import Acc
-    from openserd.mods.tm.hooks import Event
+    from openserd.mods.tm.surface.hooks import Event
 
 SESSION_PROGRESS: Final = 183
 

@@ -1,32 +1,39 @@
 """tm: stateful transactions (RFC 3261 section 17, RFC 6026), shared by all processes.
 
-fsm.py         the four state machines as tables
-record.py      a transaction in shared memory
-store.py       found, loaded, saved under its lock
-keys.py        which transaction a message belongs to
-machine.py     drives the machines over a transaction in hand
-choice.py      which final reply is the best
-proxy.py       what the replies of all branches come to
-requests.py    requests, CANCEL and ACK
-forwarding.py  branches and their next hops, branch routes
-forking.py     loops and Max-Breadth
-failover.py    the next address of a destination
-index.py       transactions by what identifies a request end to end
-replies.py     replies, onreply routes
-timers.py      what happens when a timer runs out
-failure.py     failure routes
-claimant.py    which process runs one
-travel.py      what of the script's work travels with a transaction
-hand.py        the transaction of the message at hand
-aftermath.py   what is done when the lock is released
-hooks.py       what other modules may know of transactions
-tell.py        requests written to other programs
-local.py       requests made here
-mi.py          management commands
-api.py         the published object "tm"
-questions.py   what the script may ask
-arguments.py   arguments of functions
-wire.py        the ACK and CANCEL made here
+memory/      transactions in shared memory
+  record       what is kept of one, field by field
+  store        found, loaded, saved under its lock
+  keys         which transaction a message belongs to
+  index        transactions by what identifies a request end to end
+  travel       what of the script's work travels with a transaction
+  hand         the transaction of the message at hand
+machines/    the machines of RFC 3261 section 17
+  fsm          the four of them as tables
+  machine      drives them over a transaction in hand
+  timers       what happens when a timer runs out
+  aftermath    what is done when the lock is released
+  wire         the ACK and CANCEL made here
+requests/    the way of a request
+  arrival      requests, CANCEL and ACK
+  forwarding   branches and their next hops, branch routes
+  forking      loops and Max-Breadth
+  failover     the next address of a destination
+replies/     the way of a reply
+  arrival      replies, onreply routes
+  proxy        what the replies of all branches come to
+  choice       which final reply is the best
+  failure      failure routes
+  claimant     which process runs one
+surface/     what others have of it
+  arguments    arguments of script functions
+  questions    what the script may ask
+  hooks        what other modules may know of transactions
+  api          the published object "tm"
+  results      what became of branches
+  local        requests made here
+  tell         requests written to other programs
+  mi           management commands
+  statistics   the numbers
 """
 
 import logging
@@ -65,26 +72,26 @@ from openserd.core.reply import build_reply, reply_destination
 from openserd.core.statistics import Statistic
 from openserd.core.totag import ToTags
 from openserd.errors import ConfigError, ResourceError, SipError
-from openserd.mods.tm.aftermath import Aftermath
-from openserd.mods.tm.api import TransactionService
-from openserd.mods.tm.arguments import OptionalRoute, parse_destination, parse_flags
-from openserd.mods.tm.choice import Preference
-from openserd.mods.tm.failure import Failures
-from openserd.mods.tm.forking import Forks
-from openserd.mods.tm.forwarding import Destination, Forwarding
-from openserd.mods.tm.hooks import Watchers
-from openserd.mods.tm.index import Identities
-from openserd.mods.tm.local import LocalRequests
-from openserd.mods.tm.machine import Driver, Timing
-from openserd.mods.tm.mi import WATCHER, Answers, Management
-from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.questions import WHICH, Questions
-from openserd.mods.tm.replies import Replies
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.statistics import TmStats
-from openserd.mods.tm.store import TransactionStore
-from openserd.mods.tm.tell import Append, Info, Teller
-from openserd.mods.tm.timers import Timers
+from openserd.mods.tm.machines.aftermath import Aftermath
+from openserd.mods.tm.machines.machine import Driver, Timing
+from openserd.mods.tm.machines.timers import Timers
+from openserd.mods.tm.memory.index import Identities
+from openserd.mods.tm.memory.store import TransactionStore
+from openserd.mods.tm.replies.arrival import Replies
+from openserd.mods.tm.replies.choice import Preference
+from openserd.mods.tm.replies.failure import Failures
+from openserd.mods.tm.replies.proxy import Proxy
+from openserd.mods.tm.requests.arrival import Requests
+from openserd.mods.tm.requests.forking import Forks
+from openserd.mods.tm.requests.forwarding import Destination, Forwarding
+from openserd.mods.tm.surface.api import TransactionService
+from openserd.mods.tm.surface.arguments import OptionalRoute, parse_destination, parse_flags
+from openserd.mods.tm.surface.hooks import Watchers
+from openserd.mods.tm.surface.local import LocalRequests
+from openserd.mods.tm.surface.mi import WATCHER, Answers, Management
+from openserd.mods.tm.surface.questions import WHICH, Questions
+from openserd.mods.tm.surface.statistics import TmStats
+from openserd.mods.tm.surface.tell import Append, Info, Teller
 from openserd.script.variables.named import avp_param
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from openserd.script.variables.variable import as_bytes
 if TYPE_CHECKING:
     from openserd.core.context import Core
     from openserd.core.message import SipMsg
-    from openserd.mods.tm.hooks import Event
+    from openserd.mods.tm.surface.hooks import Event
 
 log = logging.getLogger("openserd")
 

@@ -10,7 +10,7 @@ from openserd.core.module import Module
 from openserd.core.routes import RouteFn
 from openserd.core.transport import Address, Listener
 from openserd.mods.tm import Tm
-from openserd.mods.tm.store import Transaction
+from openserd.mods.tm.memory.store import Transaction
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory
 

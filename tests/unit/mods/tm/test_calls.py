@@ -4,7 +4,7 @@ import pytest
 
 from openserd.core.destinations import Branch, append_branch
 from openserd.core.message import SipMsg
-from openserd.mods.tm.store import Transaction
+from openserd.mods.tm.memory.store import Transaction
 from openserd.parser import names
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory
@@ -711,7 +711,7 @@ def test_a_process_that_has_not_seen_the_request_takes_the_reply(world: World) -
 
 
 def test_the_refs_of_a_packed_transaction_are_all_its_blobs(world: World) -> None:
-    from openserd.mods.tm.record import payload_refs
+    from openserd.mods.tm.memory.record import payload_refs
 
     [invite] = start(world)
     world.reply(invite, 180)

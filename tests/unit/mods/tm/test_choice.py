@@ -6,7 +6,7 @@ import pytest
 
 from openserd.core.destinations import append_branch
 from openserd.core.message import SipMsg
-from openserd.mods.tm.choice import Preference, with_challenges
+from openserd.mods.tm.replies.choice import Preference, with_challenges
 from openserd.parser import names
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from openserd.mods.tm.claimant import Claimant, has_process, lives, started
+from openserd.mods.tm.replies.claimant import Claimant, has_process, lives, started
 
 
 def test_this_process_lives() -> None:

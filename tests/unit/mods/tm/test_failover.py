@@ -2,8 +2,8 @@
 
 import pytest
 
-from openserd.mods.tm.failover import Attempt, first_attempt, pack_attempts
-from openserd.mods.tm.keys import renumbered
+from openserd.mods.tm.memory.keys import renumbered
+from openserd.mods.tm.requests.failover import Attempt, first_attempt, pack_attempts
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory
 from openserd.testing import Script

@@ -11,7 +11,7 @@ from openserd.core.module import FAILURE
 from openserd.core.serial_forking import next_branches, serialize_branches
 from openserd.core.transport import Listener
 from openserd.errors import ResourceError
-from openserd.mods.tm.record import FAILING
+from openserd.mods.tm.memory.record import FAILING
 from openserd.parser import names
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory
@@ -190,16 +190,16 @@ def test_a_route_whose_process_dies_is_run_again_by_the_timer_and_then_given_up(
         return hunt(msg)
 
     world.block("failure", dying)
-    monkeypatch.setattr("openserd.mods.tm.failure.Failures.conclude", lambda *a: None)
+    monkeypatch.setattr("openserd.mods.tm.replies.failure.Failures.conclude", lambda *a: None)
     invite = armed(world)
     with pytest.raises(Killed):
         world.reply(invite, 486)
     [t] = world.transactions()
     assert t.server.flags & FAILING
     monkeypatch.undo()
-    monkeypatch.setattr("openserd.mods.tm.proxy.lives", lambda pid, since: False)
+    monkeypatch.setattr("openserd.mods.tm.replies.proxy.lives", lambda pid, since: False)
     if dies_in_both:
-        monkeypatch.setattr("openserd.mods.tm.failure.Failures.conclude", lambda *a: None)
+        monkeypatch.setattr("openserd.mods.tm.replies.failure.Failures.conclude", lambda *a: None)
         with pytest.raises(Killed):
             world.advance(600)
         world.advance(600)
@@ -228,11 +228,11 @@ def test_a_process_that_dies_after_its_new_branch_has_gone_leaves_that_to_its_an
 
     world.block("failure", dying)
     invite = armed(world)
-    monkeypatch.setattr("openserd.mods.tm.failure.Failures.conclude", lambda *a: None)
+    monkeypatch.setattr("openserd.mods.tm.replies.failure.Failures.conclude", lambda *a: None)
     with pytest.raises(Killed):
         world.reply(invite, 486)
     monkeypatch.undo()
-    monkeypatch.setattr("openserd.mods.tm.proxy.lives", lambda pid, since: False)
+    monkeypatch.setattr("openserd.mods.tm.replies.proxy.lives", lambda pid, since: False)
     second = world.take_to(SECOND_CALLEE)[0]
     world.advance(600)
     world.reply(second, 480)
@@ -267,7 +267,7 @@ def test_a_route_whose_end_finds_no_memory_is_not_run_again_and_the_chosen_reply
         raise ResourceError("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr("openserd.mods.tm.failure.Failures.conclude", full)
+        patch.setattr("openserd.mods.tm.replies.failure.Failures.conclude", full)
         with pytest.raises(ResourceError):
             world.reply(invite, 486)
     assert statuses(world) == []
@@ -287,7 +287,7 @@ def test_a_route_that_another_process_has_been_given_has_no_say_any_more(
         if len(runs) == 1:
             with monkeypatch.context() as patch:
                 patch.setattr("os.getpid", lambda: 99_999)
-                patch.setattr("openserd.mods.tm.proxy.lives", lambda pid, since: pid == 99_999)
+                patch.setattr("openserd.mods.tm.replies.proxy.lives", lambda pid, since: pid == 99_999)
                 world.advance(600)  # the timer process takes it for dead and runs the route
             append_branch(msg, SECOND)
             results.extend((world.tm.t_relay(msg), world.tm.t_reply(msg, 500, b"late")))
@@ -483,7 +483,7 @@ def test_serial_forking_takes_group_after_group(world: World) -> None:
 
 
 def test_what_travels_comes_back_as_it_was(world: World) -> None:
-    from openserd.mods.tm.travel import Armed, capture, restore
+    from openserd.mods.tm.memory.travel import Armed, capture, restore
 
     msg = world.request()
     msg.add_header(b"A", b"1")

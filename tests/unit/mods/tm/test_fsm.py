@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from openserd.mods.tm import fsm
+from openserd.mods.tm.machines import fsm
 
 SERVER_STATES = (fsm.TRYING, fsm.PROCEEDING, fsm.COMPLETED, fsm.CONFIRMED, fsm.ACCEPTED)
 CLIENT_STATES = (fsm.CALLING, fsm.TRYING, fsm.PROCEEDING, fsm.COMPLETED, fsm.ACCEPTED)

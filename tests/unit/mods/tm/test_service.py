@@ -6,8 +6,8 @@ from openserd.core.destinations import append_branch
 from openserd.core.message import SipMsg
 from openserd.core.mi import Command, Reply
 from openserd.errors import SipError
-from openserd.mods.tm.api import LocalRequest, TransactionService
-from openserd.mods.tm.hooks import Event, Watcher
+from openserd.mods.tm.surface.api import LocalRequest, TransactionService
+from openserd.mods.tm.surface.hooks import Event, Watcher
 from openserd.parser import names
 from openserd.parser.message import Message
 from openserd.shm.memory import SharedMemory

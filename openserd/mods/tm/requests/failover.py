@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from openserd.core.transport import Address
 from openserd.errors import ResourceError
-from openserd.mods.tm.keys import renumbered
-from openserd.mods.tm.record import (
+from openserd.mods.tm.memory.keys import renumbered
+from openserd.mods.tm.memory.record import (
     CANCEL_SENT,
     CANCEL_WANTED,
     CANCELLED,
@@ -29,9 +29,9 @@ from openserd.mods.tm.record import (
 )
 
 if TYPE_CHECKING:
-    from openserd.mods.tm.machine import Driver
-    from openserd.mods.tm.statistics import TmStats
-    from openserd.mods.tm.store import Transaction, TransactionStore
+    from openserd.mods.tm.machines.machine import Driver
+    from openserd.mods.tm.memory.store import Transaction, TransactionStore
+    from openserd.mods.tm.surface.statistics import TmStats
 
 _ATTEMPT: Final = struct.Struct("<HHII")
 NOT_WANTED: Final = CANCELLED | DECLINED

@@ -1,10 +1,10 @@
 """What became of branches, for modules that go on from there: uac_redirect, uac, acc."""
 
 from openserd.core.message import SipMsg
-from openserd.mods.tm.hand import FailureRun
-from openserd.mods.tm.record import SUPERSEDED, BranchRecord
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.store import Transaction, TransactionStore
+from openserd.mods.tm.memory.hand import FailureRun
+from openserd.mods.tm.memory.record import SUPERSEDED, BranchRecord
+from openserd.mods.tm.memory.store import Transaction, TransactionStore
+from openserd.mods.tm.requests.arrival import Requests
 from openserd.parser.message import Message
 
 

@@ -20,10 +20,10 @@ from typing import Any, Final
 from openserd.core.arguments import Context
 from openserd.core.message import SipMsg
 from openserd.errors import ConfigError
-from openserd.mods.tm.hand import FailureRun, InHand, in_hand
-from openserd.mods.tm.record import BranchRecord
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.store import Transaction
+from openserd.mods.tm.memory.hand import FailureRun, InHand, in_hand
+from openserd.mods.tm.memory.record import BranchRecord
+from openserd.mods.tm.memory.store import Transaction
+from openserd.mods.tm.requests.arrival import Requests
 from openserd.parser import names
 from openserd.parser.uri import parse_uri
 

@@ -7,12 +7,12 @@ import logging
 from typing import Final
 
 from openserd.errors import ResourceError
-from openserd.mods.tm import fsm
-from openserd.mods.tm.aftermath import Aftermath
-from openserd.mods.tm.machine import Driver, tick
-from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.record import CANCEL_SENT, FAILING, BranchRecord, is_settled
-from openserd.mods.tm.store import Transaction, TransactionStore, is_past
+from openserd.mods.tm.machines import fsm
+from openserd.mods.tm.machines.aftermath import Aftermath
+from openserd.mods.tm.machines.machine import Driver, tick
+from openserd.mods.tm.memory.record import CANCEL_SENT, FAILING, BranchRecord, is_settled
+from openserd.mods.tm.memory.store import Transaction, TransactionStore, is_past
+from openserd.mods.tm.replies.proxy import Proxy
 
 log = logging.getLogger("openserd")
 

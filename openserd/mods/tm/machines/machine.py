@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openserd.core.message import SipMsg
-from openserd.mods.tm import fsm
-from openserd.mods.tm.fsm import (
+from openserd.mods.tm.machines import fsm
+from openserd.mods.tm.machines.fsm import (
     ACCEPTED,
     COMPLETED,
     CONFIRMED,
@@ -18,8 +18,8 @@ from openserd.mods.tm.fsm import (
     NON_INVITE_SERVER,
     SEND_REPLY,
 )
-from openserd.mods.tm.record import CANCEL_SENT, BranchRecord
-from openserd.mods.tm.store import Transaction, TransactionStore
+from openserd.mods.tm.memory.record import CANCEL_SENT, BranchRecord
+from openserd.mods.tm.memory.store import Transaction, TransactionStore
 from openserd.shm.deadlines import TICK_MASK
 
 

@@ -17,8 +17,8 @@ from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.transport import Address
 from openserd.errors import ResourceError
-from openserd.mods.tm.keys import LABEL_MASK
-from openserd.mods.tm.record import (
+from openserd.mods.tm.memory.keys import LABEL_MASK
+from openserd.mods.tm.memory.record import (
     INDEXED,
     INVITE,
     RPORT_FORCED,
@@ -28,12 +28,12 @@ from openserd.mods.tm.record import (
     ServerRecord,
     payload_refs,
 )
-from openserd.mods.tm.travel import restore
+from openserd.mods.tm.memory.travel import restore
 from openserd.shm.blobs import Blobs
 from openserd.shm.deadlines import HALF, TICK_MASK, ticks
 
 if TYPE_CHECKING:
-    from openserd.mods.tm.index import Identities
+    from openserd.mods.tm.memory.index import Identities
 
 Outgoing = tuple[int, Address, bytes]  #: listener index, destination, datagram
 #: kind, the request, the reply where there is one, its code, the datagram, the request URI of its branch or b""

@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.forward import SEND_FAILED as UNSENDABLE
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_forwarded_reply, build_reply
-from openserd.mods.tm import fsm
-from openserd.mods.tm.choice import CHALLENGES, UNAVAILABLE, Preference, with_challenges
-from openserd.mods.tm.claimant import Claimant, lives
-from openserd.mods.tm.failover import Failover
-from openserd.mods.tm.hooks import ACK_DUE, ANSWERED, COMPLETED, REPLY_OUT
-from openserd.mods.tm.machine import Driver, tick
-from openserd.mods.tm.record import (
+from openserd.mods.tm.machines import fsm
+from openserd.mods.tm.machines.machine import Driver, tick
+from openserd.mods.tm.machines.wire import build_ack, build_cancel
+from openserd.mods.tm.memory.record import (
     ABANDONED,
     CANCEL_SENT,
     CANCEL_WANTED,
@@ -34,9 +31,12 @@ from openserd.mods.tm.record import (
     SUPERSEDED,
     BranchRecord,
 )
-from openserd.mods.tm.statistics import TmStats
-from openserd.mods.tm.store import Transaction, TransactionStore
-from openserd.mods.tm.wire import build_ack, build_cancel
+from openserd.mods.tm.memory.store import Transaction, TransactionStore
+from openserd.mods.tm.replies.choice import CHALLENGES, UNAVAILABLE, Preference, with_challenges
+from openserd.mods.tm.replies.claimant import Claimant, lives
+from openserd.mods.tm.requests.failover import Failover
+from openserd.mods.tm.surface.hooks import ACK_DUE, ANSWERED, COMPLETED, REPLY_OUT
+from openserd.mods.tm.surface.statistics import TmStats
 from openserd.parser.status import reason_phrase
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from openserd.core.message import SipMsg
 from openserd.core.module import FAILURE, ONREPLY
-from openserd.mods.tm.hand import FailureRun
-from openserd.mods.tm.record import CANCELLED, GOT_REPLY, LOCAL_REPLY
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.store import Transaction
+from openserd.mods.tm.memory.hand import FailureRun
+from openserd.mods.tm.memory.record import CANCELLED, GOT_REPLY, LOCAL_REPLY
+from openserd.mods.tm.memory.store import Transaction
+from openserd.mods.tm.requests.arrival import Requests
 
 WHICH: Final = ("all", "branch", "last")  #: replies that t_local_replied asks about
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.message import SipMsg
 from openserd.errors import ResourceError, SipError
-from openserd.mods.tm.hand import InHand
-from openserd.mods.tm.record import INDEXED
+from openserd.mods.tm.memory.hand import InHand
+from openserd.mods.tm.memory.record import INDEXED
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
-    from openserd.mods.tm.store import Transaction, TransactionStore
+    from openserd.mods.tm.memory.store import Transaction, TransactionStore
 
 _ENTRY: Final = struct.Struct("<III")
 LOAD: Final = 2  #: entries per bucket

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from openserd.mods.tm.travel import Armed
+from openserd.mods.tm.memory.travel import Armed
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg

@@ -12,13 +12,13 @@ from openserd.core import routes
 from openserd.core.message import SipMsg
 from openserd.core.module import FAILURE
 from openserd.errors import ResourceError
-from openserd.mods.tm.hand import FailureRun, InHand
-from openserd.mods.tm.hooks import FAILURE as FAILED
-from openserd.mods.tm.hooks import Event
-from openserd.mods.tm.record import ABANDONED
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.store import Transaction
-from openserd.mods.tm.travel import Armed, unpack_pairs
+from openserd.mods.tm.memory.hand import FailureRun, InHand
+from openserd.mods.tm.memory.record import ABANDONED
+from openserd.mods.tm.memory.store import Transaction
+from openserd.mods.tm.memory.travel import Armed, unpack_pairs
+from openserd.mods.tm.requests.arrival import Requests
+from openserd.mods.tm.surface.hooks import FAILURE as FAILED
+from openserd.mods.tm.surface.hooks import Event
 
 log = logging.getLogger("openserd")
 

@@ -7,18 +7,18 @@ from openserd.core.avp import AvpList
 from openserd.core.message import SipMsg
 from openserd.core.reply import build_reply, reply_destination
 from openserd.errors import ResourceError, SipError
-from openserd.mods.tm import fsm
-from openserd.mods.tm.aftermath import Aftermath
-from openserd.mods.tm.hand import FailureRun, InHand, in_hand
-from openserd.mods.tm.hooks import REPLY_OUT, Event
-from openserd.mods.tm.index import identity
-from openserd.mods.tm.keys import own_branch, request_key
-from openserd.mods.tm.machine import Driver, tick
-from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.record import CANCELLED, FAILING, INDEXED, INVITE, RPORT_FORCED, ScriptRecord, ServerRecord
-from openserd.mods.tm.statistics import TmStats
-from openserd.mods.tm.store import Transaction, TransactionStore
-from openserd.mods.tm.travel import Armed, capture
+from openserd.mods.tm.machines import fsm
+from openserd.mods.tm.machines.aftermath import Aftermath
+from openserd.mods.tm.machines.machine import Driver, tick
+from openserd.mods.tm.memory.hand import FailureRun, InHand, in_hand
+from openserd.mods.tm.memory.index import identity
+from openserd.mods.tm.memory.keys import own_branch, request_key
+from openserd.mods.tm.memory.record import CANCELLED, FAILING, INDEXED, INVITE, RPORT_FORCED, ScriptRecord, ServerRecord
+from openserd.mods.tm.memory.store import Transaction, TransactionStore
+from openserd.mods.tm.memory.travel import Armed, capture
+from openserd.mods.tm.replies.proxy import Proxy
+from openserd.mods.tm.surface.hooks import REPLY_OUT, Event
+from openserd.mods.tm.surface.statistics import TmStats
 from openserd.parser import names
 
 if TYPE_CHECKING:

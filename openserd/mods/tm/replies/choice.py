@@ -13,7 +13,7 @@ A 401 or 407 carries the challenges of all branches that were challenged, so tha
 from collections.abc import Sequence
 from typing import Final
 
-from openserd.mods.tm.record import BranchRecord
+from openserd.mods.tm.memory.record import BranchRecord
 from openserd.parser import names
 from openserd.parser.message import Message
 

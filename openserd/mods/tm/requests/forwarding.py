@@ -19,16 +19,16 @@ from openserd.core.module import BRANCH
 from openserd.core.reply import build_reply
 from openserd.core.transport import Address
 from openserd.errors import SipError
-from openserd.mods.tm.failover import Attempt, pack_attempts
-from openserd.mods.tm.forking import Forks, loop_digest
-from openserd.mods.tm.hand import FailureRun, InHand, in_hand
-from openserd.mods.tm.hooks import ACK_IN, FORWARDED, Event
-from openserd.mods.tm.index import identity
-from openserd.mods.tm.keys import make_branch, request_digest
-from openserd.mods.tm.record import CANCELLED, DECLINED, LOCAL, MAX_TRANSACTION_BRANCHES, BranchRecord
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.store import Transaction
-from openserd.mods.tm.travel import Armed, unpack_pairs
+from openserd.mods.tm.memory.hand import FailureRun, InHand, in_hand
+from openserd.mods.tm.memory.index import identity
+from openserd.mods.tm.memory.keys import make_branch, request_digest
+from openserd.mods.tm.memory.record import CANCELLED, DECLINED, LOCAL, MAX_TRANSACTION_BRANCHES, BranchRecord
+from openserd.mods.tm.memory.store import Transaction
+from openserd.mods.tm.memory.travel import Armed, unpack_pairs
+from openserd.mods.tm.requests.arrival import Requests
+from openserd.mods.tm.requests.failover import Attempt, pack_attempts
+from openserd.mods.tm.requests.forking import Forks, loop_digest
+from openserd.mods.tm.surface.hooks import ACK_IN, FORWARDED, Event
 
 log = logging.getLogger("openserd")
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from openserd.core.message import SipMsg
-from openserd.mods.tm.hooks import ACK_DUE, Event, Watchers
-from openserd.mods.tm.store import Transaction, TransactionStore
-from openserd.mods.tm.travel import unpack_pairs
+from openserd.mods.tm.memory.store import Transaction, TransactionStore
+from openserd.mods.tm.memory.travel import unpack_pairs
+from openserd.mods.tm.surface.hooks import ACK_DUE, Event, Watchers
 
 
 class Aftermath:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.message import SipMsg
-from openserd.mods.tm.hand import InHand
-from openserd.mods.tm.hooks import Watcher, Watchers
-from openserd.mods.tm.index import Identities
-from openserd.mods.tm.local import LocalRequest, LocalRequests
-from openserd.mods.tm.results import BranchResult, Results
-from openserd.mods.tm.travel import pack_pairs, unpack_pairs
+from openserd.mods.tm.memory.hand import InHand
+from openserd.mods.tm.memory.index import Identities
+from openserd.mods.tm.memory.travel import pack_pairs, unpack_pairs
+from openserd.mods.tm.surface.hooks import Watcher, Watchers
+from openserd.mods.tm.surface.local import LocalRequest, LocalRequests
+from openserd.mods.tm.surface.results import BranchResult, Results
 
 if TYPE_CHECKING:
-    from openserd.mods.tm.record import ScriptRecord
+    from openserd.mods.tm.memory.record import ScriptRecord
 
 __all__ = ["LocalRequest", "TransactionService"]
 

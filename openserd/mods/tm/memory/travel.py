@@ -18,7 +18,7 @@ from openserd.core.lumps import Lump, LumpData, RecordRouteLump
 from openserd.core.message import SipMsg
 from openserd.core.transport import Advertised, Listener
 from openserd.errors import ResourceError
-from openserd.mods.tm.record import ScriptRecord
+from openserd.mods.tm.memory.record import ScriptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

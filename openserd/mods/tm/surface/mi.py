@@ -17,10 +17,10 @@ from openserd.core.message import SipMsg
 from openserd.core.mi import MiRegistry, Reply
 from openserd.core.transport import Listener
 from openserd.errors import ConfigError, ResourceError, SipError
-from openserd.mods.tm.api import LocalRequest, TransactionService
-from openserd.mods.tm.arguments import parse_destination
-from openserd.mods.tm.hand import InHand
-from openserd.mods.tm.hooks import Event, Watcher
+from openserd.mods.tm.memory.hand import InHand
+from openserd.mods.tm.surface.api import LocalRequest, TransactionService
+from openserd.mods.tm.surface.arguments import parse_destination
+from openserd.mods.tm.surface.hooks import Event, Watcher
 from openserd.parser import names
 from openserd.parser.message import Message
 from openserd.parser.status import reason_phrase

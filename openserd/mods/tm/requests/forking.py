@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.message import SipMsg
 from openserd.errors import SipError
-from openserd.mods.tm.keys import branch_digest
+from openserd.mods.tm.memory.keys import branch_digest
 from openserd.parser import names
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
     from openserd.core.lumps import Lump
-    from openserd.mods.tm.forwarding import Hop
+    from openserd.mods.tm.requests.forwarding import Hop
 
 ROUTING: Final = frozenset((names.ROUTE, names.PROXY_REQUIRE, names.PROXY_AUTHORIZATION))
 MAX_BREADTH: Final = b"Max-Breadth"

@@ -18,15 +18,15 @@ from openserd.core.context import SERVER_NAME
 from openserd.core.forward import NextHop, next_hop
 from openserd.core.message import SipMsg
 from openserd.core.transport import Listener
-from openserd.mods.tm.failover import Attempt, pack_attempts
-from openserd.mods.tm.forwarding import Forwarding
-from openserd.mods.tm.hand import InHand
-from openserd.mods.tm.keys import make_branch
-from openserd.mods.tm.record import LOCAL, BranchRecord
-from openserd.mods.tm.requests import Requests
-from openserd.mods.tm.store import Transaction
-from openserd.mods.tm.travel import Armed
-from openserd.mods.tm.wire import build_dialog_ack
+from openserd.mods.tm.machines.wire import build_dialog_ack
+from openserd.mods.tm.memory.hand import InHand
+from openserd.mods.tm.memory.keys import make_branch
+from openserd.mods.tm.memory.record import LOCAL, BranchRecord
+from openserd.mods.tm.memory.store import Transaction
+from openserd.mods.tm.memory.travel import Armed
+from openserd.mods.tm.requests.arrival import Requests
+from openserd.mods.tm.requests.failover import Attempt, pack_attempts
+from openserd.mods.tm.requests.forwarding import Forwarding
 
 DEFAULT_CSEQ: Final = 10
 PLACEHOLDER: Final = b"z9hG4bKlocal"

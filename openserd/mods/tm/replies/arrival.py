@@ -10,14 +10,14 @@ from openserd.core import routes
 from openserd.core.avp import AvpList
 from openserd.core.message import SipMsg
 from openserd.core.module import ONREPLY
-from openserd.mods.tm import fsm
-from openserd.mods.tm.aftermath import Aftermath
-from openserd.mods.tm.hand import InHand
-from openserd.mods.tm.hooks import REPLY_IN
-from openserd.mods.tm.keys import OwnBranch, own_branch
-from openserd.mods.tm.proxy import Proxy
-from openserd.mods.tm.statistics import TmStats
-from openserd.mods.tm.store import Transaction, TransactionStore
+from openserd.mods.tm.machines import fsm
+from openserd.mods.tm.machines.aftermath import Aftermath
+from openserd.mods.tm.memory.hand import InHand
+from openserd.mods.tm.memory.keys import OwnBranch, own_branch
+from openserd.mods.tm.memory.store import Transaction, TransactionStore
+from openserd.mods.tm.replies.proxy import Proxy
+from openserd.mods.tm.surface.hooks import REPLY_IN
+from openserd.mods.tm.surface.statistics import TmStats
 
 if TYPE_CHECKING:
     from openserd.core.context import Core

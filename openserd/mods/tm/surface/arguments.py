@@ -2,7 +2,7 @@
 
 from openserd.core.arguments import Context, RouteRef
 from openserd.errors import ConfigError
-from openserd.mods.tm.forwarding import Destination
+from openserd.mods.tm.requests.forwarding import Destination
 
 
 class OptionalRoute(RouteRef):

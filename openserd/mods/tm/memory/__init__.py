@@ -1,0 +1,1 @@
+"""Transactions in shared memory, and how the message at hand finds its own."""

@@ -1,0 +1,1 @@
+"""What scripts, operators and other modules have of transactions."""
