@@ -22,7 +22,7 @@ from typing import Any
 from openserd.core.context import Core
 from openserd.core.database.values import Row
 from openserd.core.message import SipMsg
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.mods.auth import Auth
 from openserd.mods.auth_db import AuthDb
 from openserd.mods.registrar import Registrar

@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
+from openserd.core.network.transport import Address, Listener
 from openserd.core.reply import send_reply
-from openserd.core.transport import Address, Listener
 from openserd.mods.registrar import Registrar
 from openserd.mods.usrloc import UsrLoc
 from openserd.shm.memory import SharedMemory

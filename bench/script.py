@@ -16,7 +16,7 @@ from typing import Any
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.module import ANY_ROUTE, Fn, Module, Str
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.errors import ConfigError
 from openserd.script import load
 

@@ -22,11 +22,11 @@ import openserd
 from openserd.__main__ import main as server_main
 from openserd.core.arguments import Arg, Int
 from openserd.core.context import Core
-from openserd.core.mi import Command as MiCommand
-from openserd.core.mi_commands import register
+from openserd.core.management.commands import register
+from openserd.core.management.mi import Command as MiCommand
+from openserd.core.management.statistics import Statistic
 from openserd.core.module import EITHER, ROUTE_NAMES, Module, Param
 from openserd.core.params import SETTINGS, GlobalParams
-from openserd.core.statistics import Statistic
 from openserd.ctl.__main__ import main as ctl_main
 from openserd.ctl.database.__main__ import main as database_main
 from openserd.errors import OpenserError

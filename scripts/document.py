@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import click
 
-from openserd.core import mi_commands
+from openserd.core.management import commands as mi_commands
 from openserd.core.module import FALSE, Every, Fn, Mi, Module, Param, method_name
 from openserd.core.params import SETTINGS, Setting, tos_value
 from openserd.ctl.__main__ import main as ctl_main

@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from openserd import __version__
-from openserd.core.addresses import Listeners, Myself
-from openserd.core.blacklists import Blacklists
-from openserd.core.dns import Resolver
-from openserd.core.mi import MiRegistry
+from openserd.core.management.mi import MiRegistry
+from openserd.core.management.statistics import Statistic, Statistics
+from openserd.core.network.addresses import Listeners, Myself
+from openserd.core.network.blacklists import Blacklists
+from openserd.core.network.dns import Resolver
 from openserd.core.params import GlobalParams
 from openserd.core.routes import Routes
-from openserd.core.statistics import Statistic, Statistics
 from openserd.errors import ConfigError
 from openserd.shm.memory import SharedMemory
 

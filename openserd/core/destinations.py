@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import Branch, ruri_branch
-from openserd.core.dns import literal
 from openserd.core.lumps import apply_lumps
 from openserd.core.message import SipMsg
-from openserd.core.transport import Address, Advertised, Listener
+from openserd.core.network.dns import literal
+from openserd.core.network.transport import Address, Advertised, Listener
 from openserd.errors import SipError
 from openserd.parser.uri import Uri, parse_uri
 from openserd.parser.via import MAGIC_COOKIE, follows_rfc3261

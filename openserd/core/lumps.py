@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import chain
 from operator import itemgetter, le
 
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 
 LateData = Callable[[Listener], bytes]
 LumpData = bytes | LateData

@@ -14,7 +14,7 @@ from typing import Final
 from openserd.core.avp import AvpList
 from openserd.core.destinations import Branch
 from openserd.core.lumps import Lump, LumpData, apply_lumps
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.errors import SipError
 from openserd.parser import names
 from openserd.parser.message import Message

@@ -36,7 +36,7 @@ from openserd.core.arguments import (
     Uri,
     Value,
 )
-from openserd.core.statistics import Statistic
+from openserd.core.management.statistics import Statistic
 from openserd.errors import ConfigError, SipError
 
 if TYPE_CHECKING:

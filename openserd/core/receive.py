@@ -11,9 +11,9 @@ from openserd.core import routes
 from openserd.core.error_reply import BAD_REQUEST
 from openserd.core.message import SipMsg
 from openserd.core.module import ERROR, ONREPLY, REQUEST
+from openserd.core.network.transport import Address, Listener
 from openserd.core.reply import forward_reply, reject
 from openserd.core.ruri import drop_own_maddr
-from openserd.core.transport import Address, Listener
 from openserd.errors import SipError
 from openserd.parser.methods import METHOD_BITS
 from openserd.parser.uri import UriError

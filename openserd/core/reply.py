@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.destinations import contact_list
 from openserd.core.lumps import apply_lumps
 from openserd.core.message import SipMsg
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.errors import SipError
 from openserd.parser import names
 from openserd.parser.via import Via

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import MAX_BRANCHES, Branch, ruri_branch
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg

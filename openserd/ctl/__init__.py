@@ -1,0 +1,1 @@
+"""openserctl (`commands/`) and openserdbctl (`database/`): what an operator types."""

@@ -1,6 +1,6 @@
 """openserctl: manages users in the database, and a running openserd through its FIFO (OpenSER: scripts/openserctl).
 
-Each command, or group of commands, is a file of this folder, imported and named in COMMANDS here.
+Each command, or group of commands, is a file of `commands/`, imported and named in COMMANDS here.
 """
 
 import signal
@@ -9,26 +9,26 @@ import sys
 import click
 
 from openserd import __version__
-from openserd.ctl.acl import acl
-from openserd.ctl.aliases import alias_db
-from openserd.ctl.avps import avp
 from openserd.ctl.client import Client, FifoClient
+from openserd.ctl.commands.acl import acl
+from openserd.ctl.commands.aliases import alias_db
+from openserd.ctl.commands.avps import avp
+from openserd.ctl.commands.daemon import restart, start, stop
+from openserd.ctl.commands.db import db
+from openserd.ctl.commands.domains import domain
+from openserd.ctl.commands.fifo import fifo
+from openserd.ctl.commands.lcr import lcr
+from openserd.ctl.commands.monitor import monitor
+from openserd.ctl.commands.ps import ps
+from openserd.ctl.commands.requests import cisco_restart, ping
+from openserd.ctl.commands.rpids import rpid
+from openserd.ctl.commands.speeddials import speeddial
+from openserd.ctl.commands.tls import tls
+from openserd.ctl.commands.ul import alias, online, ul
+from openserd.ctl.commands.unixsock import SocketClient, unixsock
+from openserd.ctl.commands.users import add, mail, passwd, rm
 from openserd.ctl.config import Settings
 from openserd.ctl.context import Control
-from openserd.ctl.daemon import restart, start, stop
-from openserd.ctl.db import db
-from openserd.ctl.domains import domain
-from openserd.ctl.fifo import fifo
-from openserd.ctl.lcr import lcr
-from openserd.ctl.monitor import monitor
-from openserd.ctl.ps import ps
-from openserd.ctl.requests import cisco_restart, ping
-from openserd.ctl.rpids import rpid
-from openserd.ctl.speeddials import speeddial
-from openserd.ctl.tls import tls
-from openserd.ctl.ul import alias, online, ul
-from openserd.ctl.unixsock import SocketClient, unixsock
-from openserd.ctl.users import add, mail, passwd, rm
 
 COMMANDS = {
     "add": add, "passwd": passwd, "rm": rm, "mail": mail, "email": mail,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.database import Condition, DatabaseError, name_check, open_database
 from openserd.core.database.cached import RETRY_SECONDS, CachedTable
 from openserd.core.database.reader import READ_URL, Reader, text_of
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
 from openserd.core.module import BRANCH, FAILURE, FALSE, OK, REQUEST, Every, Fn, Mi, Module, PvName, param
 from openserd.parser.uri import parse_uri
 

@@ -16,7 +16,7 @@ from openserd.core.database.errors import DatabaseBusy
 from openserd.core.database.module import DriverModule
 from openserd.core.database.url import DatabaseUrl
 from openserd.core.database.values import Value, check_name, seconds
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
 from openserd.core.module import Mi, param
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from openserd.core.context import Core
+from openserd.core.management.mi import Reply
 from openserd.core.message import SipMsg
-from openserd.core.mi import Reply
 from openserd.core.module import BRANCH, FAILURE, FALSE, OK, ONREPLY, REQUEST, Fn, Int, Mi, Module, Str, param
 from openserd.shm.locks import Lock
 

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from openserd.core.module import OK, REQUEST, Fixup, Fn, Module, param
-from openserd.core.transport import bracketed
+from openserd.core.network.transport import bracketed
 from openserd.errors import ConfigError, SipError
 from openserd.parser import names
 from openserd.parser.uri import parse_uri, unescape
@@ -12,7 +12,7 @@ from openserd.parser.uri import parse_uri, unescape
 if TYPE_CHECKING:
     from openserd.core.context import Core
     from openserd.core.message import SipMsg
-    from openserd.core.transport import Listener
+    from openserd.core.network.transport import Listener
 
 log = logging.getLogger("openserd")
 

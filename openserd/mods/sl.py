@@ -10,6 +10,7 @@ from typing import Final
 
 from openserd.core.context import Core
 from openserd.core.error_reply import error_reply
+from openserd.core.management.statistics import Statistic
 from openserd.core.message import SipMsg
 from openserd.core.module import (
     ERROR,
@@ -26,10 +27,9 @@ from openserd.core.module import (
     param,
     stat,
 )
+from openserd.core.network.transport import Address
 from openserd.core.reply import build_reply, reply_destination
-from openserd.core.statistics import Statistic
 from openserd.core.totag import ToTags
-from openserd.core.transport import Address
 from openserd.errors import ConfigError
 
 FIRST_CODE: Final = 100

@@ -13,9 +13,9 @@ is ready.
 from typing import Final
 
 from openserd.core.context import Core
+from openserd.core.management.statistics import Statistic
 from openserd.core.message import SipMsg
 from openserd.core.module import BRANCH, FAILURE, OK, ONREPLY, REQUEST, Context, Fixup, Fn, Module, param
-from openserd.core.statistics import Statistic
 from openserd.errors import ConfigError
 
 GROUP: Final = "script"

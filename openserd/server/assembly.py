@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from openserd.core.context import Core
-from openserd.core.mi import Command
-from openserd.core.mi_commands import register
+from openserd.core.management.commands import register
+from openserd.core.management.mi import Command
+from openserd.core.management.statistics import Statistic
 from openserd.core.module import Every, Mi, Module
 from openserd.core.params import GlobalParams
 from openserd.core.receive import Receiver
-from openserd.core.statistics import Statistic
 from openserd.errors import ConfigError
 from openserd.script import Script, Surroundings, load
 from openserd.server.control_socket import TITLE, ControlSocket, settings_of

@@ -23,8 +23,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from openserd.core.mi import Command, MiRegistry, Reply
-from openserd.core.mi_text import SPACE, ArgumentReader, BadArgument, decoded, render, render_error
+from openserd.core.management.mi import Command, MiRegistry, Reply
+from openserd.core.management.text import SPACE, ArgumentReader, BadArgument, decoded, render, render_error
 from openserd.core.params import GlobalParams
 from openserd.errors import ConfigError, ResourceError
 from openserd.server.daemon import group_id, user_id

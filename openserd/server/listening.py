@@ -5,7 +5,7 @@ import socket
 from ipaddress import ip_address
 
 from openserd.core.context import Core
-from openserd.core.dns import HOSTS_FILE, read_hosts
+from openserd.core.network.dns import HOSTS_FILE, read_hosts
 from openserd.core.params import Endpoint
 from openserd.errors import ConfigError, ResourceError
 from openserd.server.interfaces import addresses_of, all_addresses

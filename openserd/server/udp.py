@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
+from openserd.core.network.transport import Address, Listener
 from openserd.core.receive import Receiver
-from openserd.core.transport import Address, Listener
 from openserd.errors import ResourceError
 from openserd.server.in_hand import HEAD_BYTES, InHand
 

@@ -2,7 +2,7 @@
 
 from ipaddress import ip_address
 
-from openserd.core.transport import Address, bracketed
+from openserd.core.network.transport import Address, bracketed
 
 
 def endpoint(address: Address) -> str:

@@ -8,11 +8,11 @@ from typing import Final
 
 from openserd.core.context import Core
 from openserd.core.log import logger, python_level
+from openserd.core.management.mi import Reply
 from openserd.core.message import SipMsg
-from openserd.core.mi import Reply
+from openserd.core.network.transport import DEFAULT_PORT, Listener
 from openserd.core.params import GlobalParams
 from openserd.core.receive import Receiver
-from openserd.core.transport import DEFAULT_PORT, Listener
 from openserd.parser.message import Message
 from openserd.script.compiler.functions import Environment
 from openserd.script.variables.compile import compile_variable

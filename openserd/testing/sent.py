@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.parser.message import Message
 from openserd.testing.places import endpoint
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from openserd.core.context import Core
-from openserd.core.dns import Resolver, literal
 from openserd.core.module import Module
+from openserd.core.network.dns import Resolver, literal
 from openserd.core.params import Endpoint
 from openserd.errors import ConfigError
 from openserd.script import CHECK, Surroundings, load

@@ -107,7 +107,7 @@ def with_hosts(tmp_path: Path, hosts: str) -> str:
     names, program = tmp_path / "hosts", tmp_path / "openserd-with-hosts"
     names.write_text(hosts)
     program.write_text(
-        f"#!{sys.executable}\nimport pathlib\nfrom openserd.core import dns\n"
+        f"#!{sys.executable}\nimport pathlib\nfrom openserd.core.network import dns\n"
         f"dns.Resolver.__init__.__defaults__ = (pathlib.Path({str(names)!r}),)\n"
         "from openserd.__main__ import main\nmain()\n"
     )

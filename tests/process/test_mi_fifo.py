@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from openserd.core.context import Core
-from openserd.core.mi import Command, Reply
-from openserd.core.mi_commands import register
+from openserd.core.management.commands import register
+from openserd.core.management.mi import Command, Reply
 from openserd.mods.mi_fifo import MiFifo, fifo
 from tests.support import new_token
 

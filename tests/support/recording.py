@@ -11,7 +11,7 @@ from openserd.core.destinations import ruri_branch
 from openserd.core.forward import build_request
 from openserd.core.message import SipMsg
 from openserd.core.module import Module
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.script.variables.compile import compile_variable
 from openserd.script.variables.format import compile_format
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.avp import Name
 from openserd.core.database import Condition, DatabaseError, DatabaseUnavailable, name_check, open_database
 from openserd.core.database.reader import READ_URL, Reader
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
 from openserd.core.module import FAILURE, FALSE, OK, REQUEST, Context, Fixup, Fn, Mi, Module, Str, param
 from openserd.errors import ConfigError, OpenserError
 from openserd.mods.group.expressions import Expressions, Rule, rules_of

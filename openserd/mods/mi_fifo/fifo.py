@@ -20,8 +20,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from openserd.core.mi import MiRegistry, Reply
-from openserd.core.mi_text import render, render_error
+from openserd.core.management.mi import MiRegistry, Reply
+from openserd.core.management.text import render, render_error
 from openserd.errors import ResourceError
 from openserd.mods.mi_fifo.later import LaterAnswers
 from openserd.mods.mi_fifo.wire import Request, RequestReader

@@ -11,8 +11,8 @@ from collections.abc import Container
 from typing import Final
 
 from openserd.core.context import Core
-from openserd.core.mi import Reply
-from openserd.core.mi_text import render
+from openserd.core.management.mi import Reply
+from openserd.core.management.text import render
 from openserd.errors import ResourceError
 
 CARRIER: Final = "fifo"

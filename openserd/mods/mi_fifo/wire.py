@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from openserd.core.mi_text import SPACE, Argument, ArgumentReader, BadArgument, decoded
+from openserd.core.management.text import SPACE, Argument, ArgumentReader, BadArgument, decoded
 
 MAX_LINE: Final = 65536  #: bytes of one line
 MAX_REQUEST: Final = 65536  #: bytes of all arguments of a request

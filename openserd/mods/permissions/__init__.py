@@ -14,7 +14,7 @@ from openserd.core.avp import Name
 from openserd.core.database import Condition, DatabaseError, name_check, open_database
 from openserd.core.database.cached import RETRY_SECONDS, CachedTable
 from openserd.core.database.reader import Reader
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
 from openserd.core.module import (
     FAILURE,
     FALSE,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
 from openserd.core.message import known_uri
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 from openserd.errors import SipError
 from openserd.mods.registrar.aor import HOST, NAME_AND_DISPLAY, PORT_AND_PARAMS, USER
 from openserd.mods.registrar.path import path_vector, received_of

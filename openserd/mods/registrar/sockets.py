@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from openserd.core.addresses import Listeners
-from openserd.core.transport import Listener
+from openserd.core.network.addresses import Listeners
+from openserd.core.network.transport import Listener
 
 _SOCKET: Final = re.compile(r"(?:(udp|tcp|tls|ws|wss|sctp):)?(\[[^\]]+\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 

@@ -20,7 +20,7 @@ from openserd.core.context import Core
 from openserd.core.forward import transport_of
 from openserd.core.message import SipMsg
 from openserd.core.module import FALSE, OK
-from openserd.core.transport import Listener, sent_by
+from openserd.core.network.transport import Listener, sent_by
 from openserd.parser import names
 from openserd.parser.message import RouteValue
 from openserd.parser.uri import Uri, parse_uri

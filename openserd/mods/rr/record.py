@@ -10,7 +10,7 @@ from typing import Final
 
 from openserd.core.lumps import RecordRouteLump
 from openserd.core.message import SipMsg
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 from openserd.parser.uri import parse_uri
 
 END: Final = b">\r\n"

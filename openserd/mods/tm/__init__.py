@@ -40,8 +40,9 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.context import Core
+from openserd.core.management.mi import Reply
+from openserd.core.management.statistics import Statistic
 from openserd.core.message import SipMsg
-from openserd.core.mi import Reply
 from openserd.core.module import (
     BRANCH,
     FAILURE,
@@ -69,7 +70,6 @@ from openserd.core.module import (
     positive,
 )
 from openserd.core.reply import build_reply, reply_destination
-from openserd.core.statistics import Statistic
 from openserd.core.totag import ToTags
 from openserd.errors import ConfigError, ResourceError, SipError
 from openserd.mods.tm.machines.aftermath import Aftermath

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.database import Database, name_check, open_database
 from openserd.core.database.cached import RETRY_SECONDS
 from openserd.core.database.opening import shared_breaker
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
 from openserd.core.module import Every, Mi, Module, Process, Str, between, not_negative, param, positive, stat
 from openserd.errors import ConfigError
 from openserd.mods.usrloc import mi as commands

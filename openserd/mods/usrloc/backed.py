@@ -33,7 +33,7 @@ from openserd.core.database import (
     Replace,
 )
 from openserd.core.database.breaker import Breaker
-from openserd.core.statistics import Statistics
+from openserd.core.management.statistics import Statistics
 from openserd.errors import ResourceError
 from openserd.mods.usrloc.binding import DELETED, DIRTY, MEMORY_ONLY, NEW, REFUSED, SYNC, Binding, Rules, next_expiry
 from openserd.mods.usrloc.doubt import Doubt

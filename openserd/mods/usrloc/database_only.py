@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Final
 
 from openserd.core.database import Database, DatabaseError, DatabaseRefused, Row
-from openserd.core.statistics import Statistics
+from openserd.core.management.statistics import Statistics
 from openserd.mods.usrloc.binding import MEMORY_ONLY, Binding, Rules
 from openserd.mods.usrloc.location import Change, Location
 from openserd.mods.usrloc.rows import BadRow, Rows

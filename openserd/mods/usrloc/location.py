@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from operator import is_
 from typing import Final
 
-from openserd.core.statistics import Statistic, Statistics
+from openserd.core.management.statistics import Statistic, Statistics
 from openserd.errors import ResourceError
 from openserd.mods.usrloc.binding import Binding, Rules, next_expiry
 from openserd.shm.table import Table

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from openserd.core.mi import Node, Reply
+from openserd.core.management.mi import Node, Reply
 from openserd.errors import OpenserError, ResourceError, SipError
 from openserd.mods.usrloc.binding import DELETED, DIRTY, MAX_TIME, NEW, PERMANENT, REFUSED, SYNC, Binding
 from openserd.mods.usrloc.location import Location

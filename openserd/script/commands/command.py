@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from openserd.core.addresses import normal_host
 from openserd.core.arguments import Arg, Context, Int
 from openserd.core.log import LEVEL_NAMES
 from openserd.core.module import Fn
-from openserd.core.transport import DEFAULT_PORT, Listener
+from openserd.core.network.addresses import normal_host
+from openserd.core.network.transport import DEFAULT_PORT, Listener
 from openserd.errors import ConfigError, SipError
 from openserd.parser.qvalue import parse_q
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core import forward as forwarding
 from openserd.core.arguments import Arg, Context, Int, Str
-from openserd.core.blacklists import Blacklist, Blacklists
 from openserd.core.module import ANY_ROUTE, FALSE, OK, Fn
-from openserd.core.transport import Address, Listener
+from openserd.core.network.blacklists import Blacklist, Blacklists
+from openserd.core.network.transport import Address, Listener
 from openserd.errors import SipError
 from openserd.script.commands.command import MAX_PORT, Command, Function, Peer, PeerArg, SocketArg, by_name, plain
 

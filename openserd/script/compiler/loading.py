@@ -6,8 +6,8 @@ from typing import Any, Final, Protocol
 
 import regex
 
-from openserd.core.blacklists import network_of
 from openserd.core.module import Module
+from openserd.core.network.blacklists import network_of
 from openserd.core.params import NAMES, BlacklistRule, GlobalParams, TlsDomainSettings
 from openserd.errors import ConfigError
 from openserd.script.checks.report import Report

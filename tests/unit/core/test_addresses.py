@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from openserd.core.addresses import Listeners, Myself, normal_host
-from openserd.core.transport import Listener
+from openserd.core.network.addresses import Listeners, Myself, normal_host
+from openserd.core.network.transport import Listener
 from tests.support.recording import RecordingListener
 
 FIRST = RecordingListener("udp", "192.0.2.1", 5060)

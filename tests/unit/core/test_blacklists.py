@@ -2,7 +2,7 @@
 
 import pytest
 
-from openserd.core.blacklists import Blacklists, network_of
+from openserd.core.network.blacklists import Blacklists, network_of
 from openserd.core.params import BlacklistRule
 from openserd.errors import ConfigError, SipError
 from openserd.script import ConfigErrors

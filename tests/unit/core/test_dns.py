@@ -9,8 +9,8 @@ import dns.exception
 import dns.resolver
 import pytest
 
-from openserd.core import dns as module
-from openserd.core.dns import ANSWER_SECONDS, FAILURE_SECONDS, LOOKUP_SECONDS, Resolver, literal, read_hosts
+from openserd.core.network import dns as module
+from openserd.core.network.dns import ANSWER_SECONDS, FAILURE_SECONDS, LOOKUP_SECONDS, Resolver, literal, read_hosts
 
 
 class Zone:

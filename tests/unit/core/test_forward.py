@@ -6,7 +6,7 @@ from openserd.core.context import Core
 from openserd.core.destinations import ruri_branch
 from openserd.core.forward import MOST_HOPS, build_request, forward, hop_to, next_hop, stateless_branch
 from openserd.core.message import SipMsg
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 from openserd.errors import SipError
 from openserd.testing import Script
 from tests.support.recording import CALLER, RecordingListener, forwarded, lines_of, make_core, request

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from openserd.core.context import SERVER_NAME, Core
-from openserd.core.mi import Command, Node, Reply
-from openserd.core.mi_commands import register
-from openserd.core.statistics import Statistic
+from openserd.core.management.commands import register
+from openserd.core.management.mi import Command, Node, Reply
+from openserd.core.management.statistics import Statistic
 
 
 class Info:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from openserd.core.mi import Reply
-from openserd.core.mi_text import Argument, ArgumentReader, BadArgument, render, render_error
+from openserd.core.management.mi import Reply
+from openserd.core.management.text import Argument, ArgumentReader, BadArgument, render, render_error
 
 
 def read(*lines: bytes) -> list[Argument | None]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from openserd import mods
+from openserd.core.management.mi import Reply
 from openserd.core.message import SipMsg
-from openserd.core.mi import Reply
 from openserd.core.module import (
     FALSE,
     OK,

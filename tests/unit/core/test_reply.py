@@ -5,6 +5,7 @@ import pytest
 from openserd.core.context import Core
 from openserd.core.destinations import append_branch
 from openserd.core.message import SipMsg
+from openserd.core.network.transport import Address
 from openserd.core.reply import (
     build_forwarded_reply,
     build_reply,
@@ -15,7 +16,6 @@ from openserd.core.reply import (
     send_reply,
     via_destination,
 )
-from openserd.core.transport import Address
 from openserd.errors import SipError
 from tests.support.recording import CALLER, RecordingListener, lines_of, make_core, reply, request
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openserd.core.statistics import Statistic, Statistics, Unshared
+from openserd.core.management.statistics import Statistic, Statistics, Unshared
 from openserd.shm.memory import SharedMemory
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openserd.core.transport import Advertised, Listener, bracketed, sent_by
+from openserd.core.network.transport import Advertised, Listener, bracketed, sent_by
 from tests.support.recording import RecordingListener
 
 

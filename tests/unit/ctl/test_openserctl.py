@@ -4,12 +4,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openserd import __version__
-from openserd.ctl import ps, ul
 from openserd.ctl.__main__ import main
 from openserd.ctl.client import Reply, Unanswered, parse_reply, quoted, request
+from openserd.ctl.commands import ps, ul
+from openserd.ctl.commands.ul import contact_rows
 from openserd.ctl.config import Settings
 from openserd.ctl.context import Control
-from openserd.ctl.ul import contact_rows
 
 DUMP = """Domain:: location table=512
 \tAOR:: alice

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from openserd.ctl import monitor
 from openserd.ctl.client import Reply
+from openserd.ctl.commands import monitor
 from openserd.server.daemon import is_alive
 from tests.unit.ctl.support import Ctl, new_database
 
@@ -188,7 +188,7 @@ def test_the_server_is_started_and_stopped(daemon: Ctl, tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_start_is_told(daemon: Ctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openserd.ctl.daemon.START_SECONDS", 0.0)
+    monkeypatch.setattr("openserd.ctl.commands.daemon.START_SECONDS", 0.0)
     assert "cannot be run" in daemon.run("start", rc="OSERBIN=/nowhere", code=1).stderr
     assert "exit code 1" in daemon.run("start", rc="OSERBIN=/bin/false", code=1).stderr
     assert "names no running process" in daemon.run("start", rc="OSERBIN=/bin/true", code=1).stderr

@@ -7,8 +7,8 @@ import pytest
 
 from openserd.ctl.__main__ import client_of
 from openserd.ctl.client import FifoClient, Unanswered
+from openserd.ctl.commands.unixsock import SocketClient
 from openserd.ctl.config import Settings
-from openserd.ctl.unixsock import SocketClient
 from tests.unit.ctl.support import Ctl
 
 

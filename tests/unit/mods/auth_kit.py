@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from openserd.core.message import SipMsg
+from openserd.core.network.transport import Address
 from openserd.core.reply import send_reply
-from openserd.core.transport import Address
 from openserd.mods.auth import Auth
 from openserd.mods.auth.service import CHECK, NOT_AUTHORIZED
 from openserd.parser import names

@@ -8,10 +8,10 @@ assert reply.status == 200
 from collections.abc import Sequence
 
 from openserd.core.context import Core
+from openserd.core.management.statistics import Statistic
 from openserd.core.message import SipMsg
+from openserd.core.network.transport import Address, Listener
 from openserd.core.reply import send_reply
-from openserd.core.statistics import Statistic
-from openserd.core.transport import Address, Listener
 from openserd.mods.registrar import Registrar
 from openserd.mods.sqlite import Sqlite
 from openserd.mods.usrloc import UsrLoc

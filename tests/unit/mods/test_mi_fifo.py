@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from openserd.core.context import Core
-from openserd.core.mi import Command, Reply
-from openserd.core.mi_text import Argument
+from openserd.core.management.mi import Command, Reply
+from openserd.core.management.text import Argument
 from openserd.errors import ConfigError
 from openserd.mods.mi_fifo import MiFifo, owner
 from openserd.mods.mi_fifo.fifo import FifoServer, ReplyDirectory, RequestFifo, is_read

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from openserd.core.context import Core
-from openserd.core.mi import Command, Reply
-from openserd.core.mi_text import Argument
+from openserd.core.management.mi import Command, Reply
+from openserd.core.management.text import Argument
 from openserd.mods.mi_fifo import MiFifo
 from openserd.mods.mi_fifo.fifo import FifoServer, ReplyDirectory, RequestFifo
 from openserd.mods.mi_fifo.wire import Request

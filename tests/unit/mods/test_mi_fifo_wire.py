@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openserd.core.mi import Reply
-from openserd.core.mi_text import Argument, decoded, encoded, render, render_error
+from openserd.core.management.mi import Reply
+from openserd.core.management.text import Argument, decoded, encoded, render, render_error
 from openserd.ctl.client import parse_reply, quoted, request
 from openserd.mods.mi_fifo.wire import MAX_LINE, MAX_REQUEST, Request, RequestReader
 

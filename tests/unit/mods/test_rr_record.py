@@ -7,7 +7,7 @@ import pytest
 
 from openserd.core.message import SipMsg
 from openserd.core.module import BRANCH, FAILURE, REQUEST
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 from openserd.errors import ConfigError
 from openserd.mods.rr import Rr
 from openserd.mods.rr.record import RecordRoute

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openserd.core.mi import Command, Reply
+from openserd.core.management.mi import Command, Reply
 from openserd.errors import ConfigError
 from openserd.mods.usrloc import UsrLoc
 from tests.unit.mods.location_kit import Clock, Site

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from openserd.core.message import SipMsg
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 
 INVITE = (
     b"INVITE sip:bob:secret@biloxi.example:5070;transport=tcp SIP/2.0\r\n"

@@ -6,10 +6,10 @@ import pytest
 
 from openserd.core.arguments import Str
 from openserd.core.context import Core
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
+from openserd.core.management.statistics import Statistic
 from openserd.core.module import Every, Mi, Module, Process, param, stat
-from openserd.core.statistics import Statistic
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 from openserd.errors import ConfigError
 from openserd.script import ConfigErrors
 from openserd.server.assembly import SHMEM_STATISTICS, Server, announce, interval, mi_command, read_configuration

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openserd.core.mi import Command, MiRegistry, Reply
+from openserd.core.management.mi import Command, MiRegistry, Reply
 from openserd.core.params import GlobalParams
 from openserd.errors import ConfigError, ResourceError
 from openserd.server.control_socket import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from openserd.core.transport import Address, Listener
+from openserd.core.network.transport import Address, Listener
 from openserd.errors import ResourceError
 from openserd.server import udp
 from openserd.server.udp import Multicast, UdpListener, UdpReceiver, udp_listeners

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
-from openserd.core.transport import Address
+from openserd.core.network.transport import Address
 from openserd.errors import ResourceError
 from openserd.mods.tm.memory.keys import LABEL_MASK
 from openserd.mods.tm.memory.record import (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from openserd.core.avp import AvpList
 from openserd.core.lumps import Lump, LumpData, RecordRouteLump
 from openserd.core.message import SipMsg
-from openserd.core.transport import Advertised, Listener
+from openserd.core.network.transport import Advertised, Listener
 from openserd.errors import ResourceError
 from openserd.mods.tm.memory.record import ScriptRecord
 

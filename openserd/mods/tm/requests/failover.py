@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from openserd.core.transport import Address
+from openserd.core.network.transport import Address
 from openserd.errors import ResourceError
 from openserd.mods.tm.memory.keys import renumbered
 from openserd.mods.tm.memory.record import (

@@ -16,8 +16,8 @@ from openserd.core.forward import NextHop, branch_hop, build_request, forward, h
 from openserd.core.lumps import Lump
 from openserd.core.message import SipMsg
 from openserd.core.module import BRANCH
+from openserd.core.network.transport import Address
 from openserd.core.reply import build_reply
-from openserd.core.transport import Address
 from openserd.errors import SipError
 from openserd.mods.tm.memory.hand import FailureRun, InHand, in_hand
 from openserd.mods.tm.memory.index import identity

@@ -17,7 +17,7 @@ from typing import Final
 from openserd.core.context import SERVER_NAME
 from openserd.core.forward import NextHop, next_hop
 from openserd.core.message import SipMsg
-from openserd.core.transport import Listener
+from openserd.core.network.transport import Listener
 from openserd.mods.tm.machines.wire import build_dialog_ack
 from openserd.mods.tm.memory.hand import InHand
 from openserd.mods.tm.memory.keys import make_branch

@@ -11,11 +11,11 @@ t_uac_dlg sends a request and answers when its final reply is there, in whicheve
 import re
 from typing import Final
 
-from openserd.core.addresses import Listeners
 from openserd.core.error_reply import error_reply
+from openserd.core.management.mi import MiRegistry, Reply
 from openserd.core.message import SipMsg
-from openserd.core.mi import MiRegistry, Reply
-from openserd.core.transport import Listener
+from openserd.core.network.addresses import Listeners
+from openserd.core.network.transport import Listener
 from openserd.errors import ConfigError, ResourceError, SipError
 from openserd.mods.tm.memory.hand import InHand
 from openserd.mods.tm.surface.api import LocalRequest, TransactionService

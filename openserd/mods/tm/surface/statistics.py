@@ -1,6 +1,6 @@
 """The statistics of group tm, in one object for those parts that count (OpenSER: t_stats.c)."""
 
-from openserd.core.statistics import Statistic
+from openserd.core.management.statistics import Statistic
 
 
 class TmStats:

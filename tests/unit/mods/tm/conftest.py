@@ -7,8 +7,8 @@ import pytest
 from openserd.core.context import Core
 from openserd.core.message import SipMsg
 from openserd.core.module import Module
+from openserd.core.network.transport import Address, Listener
 from openserd.core.routes import RouteFn
-from openserd.core.transport import Address, Listener
 from openserd.mods.tm import Tm
 from openserd.mods.tm.memory.store import Transaction
 from openserd.parser.message import Message

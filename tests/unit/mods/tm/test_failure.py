@@ -8,8 +8,8 @@ from openserd.core.avp import AvpList
 from openserd.core.destinations import Branch, append_branch
 from openserd.core.message import SipMsg
 from openserd.core.module import FAILURE
+from openserd.core.network.transport import Listener
 from openserd.core.serial_forking import next_branches, serialize_branches
-from openserd.core.transport import Listener
 from openserd.errors import ResourceError
 from openserd.mods.tm.memory.record import FAILING
 from openserd.parser import names

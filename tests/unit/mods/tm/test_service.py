@@ -3,8 +3,8 @@
 import pytest
 
 from openserd.core.destinations import append_branch
+from openserd.core.management.mi import Command, Reply
 from openserd.core.message import SipMsg
-from openserd.core.mi import Command, Reply
 from openserd.errors import SipError
 from openserd.mods.tm.surface.api import LocalRequest, TransactionService
 from openserd.mods.tm.surface.hooks import Event, Watcher

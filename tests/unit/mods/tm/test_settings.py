@@ -3,7 +3,7 @@
 import pytest
 
 from openserd.core.context import Core
-from openserd.core.mi import Command
+from openserd.core.management.mi import Command
 from openserd.core.params import GlobalParams
 from openserd.parser import names
 from openserd.script import ConfigErrors

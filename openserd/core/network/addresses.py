@@ -9,7 +9,7 @@ import socket
 from ipaddress import ip_address
 from typing import Final
 
-from openserd.core.transport import DEFAULT_PORT, Address, Listener
+from openserd.core.network.transport import DEFAULT_PORT, Address, Listener
 
 _NUMBER: Final = re.compile(rb"[0-9.]+$|\[")
 

@@ -16,13 +16,13 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
-from openserd.core.mi import Reply
+from openserd.core.management.mi import Reply
 from openserd.errors import ConfigError, SipError
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
+    from openserd.core.network.transport import Address
     from openserd.core.params import BlacklistRule
-    from openserd.core.transport import Address
 
 FILTERED: Final = 473
 OWNER_CORE: Final = 13  #: OpenSER: BL_CORE_ID

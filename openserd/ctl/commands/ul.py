@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import click
 
 from openserd.ctl.address import check_uri
+from openserd.ctl.commands.users import is_alias
 from openserd.ctl.context import Control, pass_control
 from openserd.ctl.output import checked, on_terminal, print_lines, print_table
 from openserd.ctl.tables import fail
-from openserd.ctl.users import is_alias
 
 NODE = re.compile(r"\s*([\w-]+):: (.*)")
 COLUMNS = ("AOR", "Contact", "Q", "Expires", "User-agent")

@@ -15,7 +15,7 @@
 import re
 from typing import Final, NamedTuple
 
-from openserd.core.mi import Node, Reply, text_of
+from openserd.core.management.mi import Node, Reply, text_of
 
 SPACE: Final = b" \t\n\v\f\r"
 CLOSING_QUOTE: Final = re.compile(rb'(?<!\\)"')

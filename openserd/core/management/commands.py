@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
-from openserd.core.blacklists import list_blacklists
 from openserd.core.context import SERVER_NAME, Core
-from openserd.core.mi import Command, MiRegistry, Reply
-from openserd.core.statistics import Statistic, Statistics
+from openserd.core.management.mi import Command, MiRegistry, Reply
+from openserd.core.management.statistics import Statistic, Statistics
+from openserd.core.network.blacklists import list_blacklists
 
 NOT_FOUND = "Statistics Not Found"
 

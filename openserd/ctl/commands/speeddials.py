@@ -3,7 +3,7 @@
 import click
 
 from openserd.ctl.address import check_user_uri
-from openserd.ctl.aliases import addresses
+from openserd.ctl.commands.aliases import addresses
 from openserd.ctl.context import Control, pass_control
 from openserd.ctl.output import help_command
 from openserd.ctl.tables import fail, owned
