@@ -50,6 +50,7 @@ class DatabaseServer:
 
     command: tuple[str, ...] = ()
     user: str | None = None  #: who runs it, where root may not
+    goodbye: int = signal.SIGTERM  #: what ends it
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="openserd-db-"))
@@ -106,17 +107,24 @@ class DatabaseServer:
         assert self.process is not None
         return self.process.pid
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
+    def stop(self) -> None:
         """Ends the server."""
         if self.process is not None and self.process.poll() is None:
-            for pid in family(self.pid) if number == signal.SIGKILL else [self.pid]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+            self.process.send_signal(self.goodbye)
             self.process.wait(30)
 
     def kill(self) -> None:
-        """Ends the server without a word."""
-        self.stop(signal.SIGKILL)
+        """Ends the server without a word, and returns when none of its processes is left."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        os.kill(self.pid, signal.SIGSTOP)  # it starts no others while they are looked for
+        killed = family(self.pid)
+        for pid in killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait(30)
+        while not all(state in "ZX" for pid in killed for state in thread_states(pid)):
+            time.sleep(0.01)
 
     def pause(self) -> None:
         """Has the server hang: connections are taken by the system and nobody answers."""
@@ -192,6 +200,8 @@ class MariaDb(DatabaseServer):
 class Postgres(DatabaseServer):
     """PostgreSQL, which refuses to run as root."""
 
+    goodbye = signal.SIGINT  #: its fast way
+
     def __init__(self) -> None:
         super().__init__()
         self.programs = POSTGRES_PROGRAMS[0]
@@ -240,7 +250,3 @@ class Postgres(DatabaseServer):
         """Runs statements."""
         options = ["-h", LOOPBACK, "-p", str(self.port), "-U", "openser", "-d", database, "-qtA"]
         return self.run(f"{self.programs}/psql", *options, text=text)
-
-    def stop(self, number: int = signal.SIGINT) -> None:
-        """Ends the server: SIGINT is its fast way."""
-        super().stop(signal.SIGINT if number == signal.SIGTERM else number)
