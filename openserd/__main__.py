@@ -18,7 +18,9 @@ from openserd.errors import ConfigError, OpenserError
 from openserd.script import LINT, STRICT, ConfigErrors, as_json
 from openserd.server.assembly import Server, announce, read_configuration
 from openserd.server.daemon import Launch, PidFile, drop_privileges, set_limits
+from openserd.server.fatal import FatalMessages
 from openserd.server.hot_code import gather, hot_functions
+from openserd.server.in_hand import InHand
 from openserd.server.logs import configure
 from openserd.server.master import Master
 from openserd.server.options import DEFAULT_CONFIG, DEFAULT_MEGABYTES, Options
@@ -215,7 +217,7 @@ def stand_alone(server: Server, master: Master, ready: Callable[[], None]) -> in
     core.memory.enter(0)
     listener = udp_listeners(core.listening.all)[0]
     core.listening.serving = listener
-    loop = UdpReceiver(listener, Receiver(core))
+    loop = UdpReceiver(listener, Receiver(core), InHand(FatalMessages()))
     master.start_helpers(loop.stop)
     ready()
     try:

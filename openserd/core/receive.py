@@ -5,6 +5,7 @@ broken message costs a counter and, where it can be answered, a reply; it never 
 """
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from openserd.core import routes
@@ -50,6 +51,12 @@ class Receiver:
             self.receive_request(msg)
         else:
             self.receive_reply(msg)
+
+    def drop(self, buf: bytes, source: Sequence[object]) -> None:
+        """Leaves a message unhandled that processes have died of."""
+        stats = self.core.stats
+        (stats.drop_replies if buf.startswith(b"SIP/") else stats.drop_requests).bump()
+        log.info("a message from %s:%s is not handled: processes have died of it", *source[:2])
 
     def receive_request(self, msg: SipMsg) -> None:
         """Validates a request and runs the request route over it."""

@@ -19,6 +19,7 @@ from openserd.core.receive import Receiver
 from openserd.errors import ConfigError
 from openserd.script import Script, Surroundings, load
 from openserd.server.control_socket import TITLE, ControlSocket, settings_of
+from openserd.server.fatal import FatalMessages
 from openserd.server.gathering import LOOK_SECONDS, Gathering, can_steer
 from openserd.server.in_hand import InHand
 from openserd.server.listening import bind, make_listeners
@@ -152,12 +153,13 @@ class Server:
     def add_receivers(self, listeners: list[UdpListener]) -> None:
         """The receivers of each listener, ranked from 1 on."""
         rank = 0
+        fatal = FatalMessages()
         for listener in listeners:
             rows = []
             for number in range(self.core.params.children):
                 rank += 1
                 title = f"receiver child={number} sock= {listener.host}:{listener.port}"
-                in_hand = InHand()
+                in_hand = InHand(fatal)
                 run = self.receiver(listener, number, in_hand)
                 rows.append(self.table.add(Role(title, rank, run, in_hand)))
             if self.core.params.gather_load and can_steer(listener):

@@ -144,10 +144,10 @@ def grow_receive_buffer(opened: socket.socket, wanted: int) -> None:
 class UdpReceiver:
     """The loop of one receiver process: a blocking read, one message handled, nothing else."""
 
-    def __init__(self, listener: UdpListener, receiver: Receiver, in_hand: InHand | None = None) -> None:
+    def __init__(self, listener: UdpListener, receiver: Receiver, in_hand: InHand) -> None:
         self.listener = listener
         self.receiver = receiver
-        self.in_hand = in_hand or InHand()
+        self.in_hand = in_hand
         self.stopping = False
         self.idle = False
 
@@ -162,6 +162,8 @@ class UdpReceiver:
         read_into = self.listener.socket.recvfrom_into
         receive = self.receiver.receive
         buf, room, length = self.in_hand.buf, self.in_hand.room, self.in_hand.length
+        fatal = self.in_hand.fatal
+        n_fatal = fatal.words
         listener = self.listener
         while True:
             self.idle = True
@@ -173,9 +175,13 @@ class UdpReceiver:
                 log.warning("receiving on %s: %s", listener, error)
                 continue
             self.idle = False
+            data = buf[HEAD_BYTES : HEAD_BYTES + size]
+            if n_fatal[0] and fatal.holds(data):
+                self.receiver.drop(data, source)
+                continue
             length[0] = size
             try:
-                receive(buf[HEAD_BYTES : HEAD_BYTES + size], source if len(source) == 2 else source[:2], listener)
+                receive(data, source if len(source) == 2 else source[:2], listener)
             except Exception:
                 log.exception("a message from %s:%s could not be handled", *source[:2])
             length[0] = 0

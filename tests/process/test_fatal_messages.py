@@ -3,11 +3,12 @@
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support import Phone, Server, wait_until
+from tests.support import Message, Phone, Server, wait_until
 from tests.support.server import cpu_ticks
 
 #: Each is cut off after a quarter of a second: together they keep a worker busy for a while.
@@ -28,20 +29,44 @@ def hex_lines(log: str) -> bytes:
     return bytes.fromhex("".join(re.findall(r" +\d+: ([0-9a-f]+)$", log, re.M)))
 
 
+def bomb(alice: Phone) -> Message:
+    """Has a phone send what keeps a worker busy."""
+    return alice.request("MESSAGE", "sip:bob@127.0.0.1", headers=[("X-Text", "a" * 4000 + "!")])
+
+
+def kill_at_work(server: Server, number: signal.Signals, send: Callable[[], object]) -> None:
+    """Sends a message, kills the worker while it handles that, and waits for the successor."""
+    worker = server.child("receiver child=0")
+    used = cpu_ticks(worker)
+    send()
+    wait_until(lambda: cpu_ticks(worker) > used + 5, 5.0, "the worker is at it")
+    os.kill(worker, number)
+    wait_until(lambda: server.child("receiver child=0") not in (0, worker), 5.0, "the successor")
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_the_message_that_a_worker_dies_of_is_in_the_log_and_the_next_is_answered(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     with Server(SCRIPT, tmp_path) as server, Phone("alice", server.address) as alice:
-        worker = server.child("receiver child=0")
-        used = cpu_ticks(worker)
-        fatal = alice.request("MESSAGE", "sip:bob@127.0.0.1", headers=[("X-Text", "a" * 4000 + "!")])
-        wait_until(lambda: cpu_ticks(worker) > used + 5, 5.0, "the worker is at it")
-        os.kill(worker, number)
-        wait_until(lambda: server.child("receiver child=0") not in (0, worker), 5.0, "the successor")
+        sent: list[Message] = []
+        kill_at_work(server, number, lambda: sent.append(bomb(alice)))
         assert alice.receive_reply(alice.request("OPTIONS", "sip:127.0.0.1"), timeout=10.0).code == 200
         assert "it was handling this message of" in server.log
-        assert hex_lines(server.log) == fatal.raw
+        assert hex_lines(server.log) == sent[0].raw
+
+
+def test_a_message_that_has_killed_two_workers_is_not_handled_again(tmp_path: Path) -> None:
+    script = SCRIPT.replace("children=1", "children=1\ndebug=3")
+    with Server(script, tmp_path) as server, Phone("alice", server.address) as alice:
+        sent: list[Message] = []
+        kill_at_work(server, signal.SIGSEGV, lambda: sent.append(bomb(alice)))
+        kill_at_work(server, signal.SIGSEGV, lambda: alice.send_raw(sent[0].raw, server.address))
+        alice.send_raw(sent[0].raw, server.address)
+        wait_until(lambda: "is not handled: processes have died of it" in server.log, 5.0, "it is dropped")
+        assert alice.receive_reply(alice.request("OPTIONS", "sip:127.0.0.1"), timeout=10.0).code == 200
+        assert server.log.count("died of") - server.log.count("have died of") == 2
+        assert "it is the second process that this message has killed" in server.log
 
 
 def test_nothing_is_told_of_a_worker_that_dies_while_it_waits(tmp_path: Path) -> None:

@@ -100,6 +100,13 @@ def test_what_is_no_message_is_counted_and_dropped(script: Script, data: bytes, 
     assert (script.count(statistic), script.listener.sent) == (1, [])
 
 
+@pytest.mark.parametrize(("data", "statistic"), [(REQUEST_BYTES, "drop_requests"), (REPLY_BYTES, "drop_replies")])
+def test_what_processes_have_died_of_is_counted_as_dropped(script: Script, data: bytes, statistic: str) -> None:
+    script.receiver.drop(data, CALLER)
+    assert script.count(statistic) == 1
+    assert script.ran == []
+
+
 def test_a_request_that_breaks_the_protocol_is_answered_and_never_seen_by_the_script(script: Script) -> None:
     assert script.get(REQUEST_BYTES.replace(b"CSeq: 7 INVITE", b"CSeq: 7 BYE")) == []
     assert script.listener.sent[0][0].startswith(b"SIP/2.0 400 ")

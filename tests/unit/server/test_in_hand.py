@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from openserd.server.fatal import FatalMessages
 from openserd.server.in_hand import LARGEST_DATAGRAM, InHand
 
 
@@ -19,11 +20,11 @@ def told(in_hand: InHand, caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_nothing_is_told_of_a_receiver_that_waited(caplog: pytest.LogCaptureFixture) -> None:
-    assert told(InHand(), caplog) == []
+    assert told(InHand(FatalMessages()), caplog) == []
 
 
 def test_a_message_is_told_in_hex_and_once(caplog: pytest.LogCaptureFixture) -> None:
-    in_hand = InHand()
+    in_hand = InHand(FatalMessages())
     hold(in_hand, b"\x00OPTIONS" * 40)
     lines = told(in_hand, caplog)
     assert lines[0] == "it was handling this message of 320 bytes, in hex:"
@@ -33,8 +34,20 @@ def test_a_message_is_told_in_hex_and_once(caplog: pytest.LogCaptureFixture) -> 
     assert told(in_hand, caplog) == []
 
 
+def test_a_message_that_has_killed_twice_is_refused_by_all(caplog: pytest.LogCaptureFixture) -> None:
+    fatal = FatalMessages()
+    receivers = [InHand(fatal), InHand(fatal)]
+    for in_hand in receivers:
+        assert not fatal.words[0]
+        hold(in_hand, b"poison")
+        told(in_hand, caplog)
+    assert fatal.words[0] == 1
+    assert fatal.holds(b"poison") and not fatal.holds(b"poison ")
+    assert caplog.messages[-1] == "it is the second process that this message has killed: it is not handled again"
+
+
 def test_the_largest_datagram_has_room_and_its_beginning_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    in_hand = InHand()
+    in_hand = InHand(FatalMessages())
     hold(in_hand, b"x" * LARGEST_DATAGRAM)
     lines = told(in_hand, caplog)
     assert len(lines) == 34
@@ -42,6 +55,6 @@ def test_the_largest_datagram_has_room_and_its_beginning_is_told(caplog: pytest.
 
 
 def test_a_length_that_a_dying_process_has_spoilt_stops_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    in_hand = InHand()
+    in_hand = InHand(FatalMessages())
     in_hand.length[0] = 2**64 - 1
     assert told(in_hand, caplog)[0] == "it was handling this message of 65535 bytes, in hex:"

@@ -9,6 +9,8 @@ import pytest
 from openserd.core.network.transport import Address, Listener
 from openserd.errors import ResourceError
 from openserd.server import udp
+from openserd.server.fatal import FatalMessages
+from openserd.server.in_hand import InHand
 from openserd.server.udp import Multicast, UdpListener, UdpReceiver, udp_listeners
 
 LOOPBACKS = ["127.0.0.1", "::1"]
@@ -173,7 +175,9 @@ class Script:
         self.received: list[tuple[bytes, tuple[object, ...]]] = []
         listener = UdpListener("udp", "127.0.0.1", 5060)
         listener.socket = self  # type: ignore[assignment]
-        self.loop = UdpReceiver(listener, self)  # type: ignore[arg-type]
+        self.fatal = FatalMessages()
+        self.dropped: list[bytes] = []
+        self.loop = UdpReceiver(listener, self, InHand(self.fatal))  # type: ignore[arg-type]
 
     def recvfrom_into(self, room: memoryview) -> tuple[int, tuple[object, ...]]:
         assert self.loop.in_hand.length[0] == 0, "nothing is in hand while it waits"
@@ -186,6 +190,9 @@ class Script:
         data, source = read
         room[: len(data)] = data
         return len(data), source
+
+    def drop(self, data: bytes, source: tuple[object, ...]) -> None:
+        self.dropped.append(data)
 
     def receive(self, data: bytes, source: tuple[object, ...], listener: Listener) -> None:
         assert not self.loop.idle, "a message in hand is finished first"
@@ -200,6 +207,15 @@ def test_every_datagram_is_handled_with_host_and_port_of_its_source() -> None:
     script = Script((b"one", ("127.0.0.1", 1)), (b"two", ("::1", 2, 0, 0)))
     script.loop.run()
     assert script.received == [(b"one", ("127.0.0.1", 1)), (b"two", ("::1", 2))]
+
+
+def test_what_processes_have_died_of_is_dropped() -> None:
+    script = Script((b"one", ("127.0.0.1", 1)), (b"fatal", ("127.0.0.1", 1)), (b"two", ("127.0.0.1", 1)))
+    script.fatal.died_of(b"fatal")
+    script.fatal.died_of(b"fatal")
+    script.loop.run()
+    assert [data for data, _ in script.received] == [b"one", b"two"]
+    assert script.dropped == [b"fatal"]
 
 
 def test_a_message_that_cannot_be_handled_is_logged_and_the_next_one_is_read(
