@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import Message, Phone, Server, wait_until
-from tests.support.server import cpu_ticks
+from tests.support.server import cpu_ticks, read_process
 
 #: Each is cut off after a quarter of a second: together they keep a worker busy for a while.
 BOMBS = "\n".join(f'    search("X-Text: (a|aa)+{letter}");' for letter in "bcdefghijklmnopqrst")
@@ -32,6 +32,12 @@ def hex_lines(log: str) -> bytes:
 def bomb(alice: Phone) -> Message:
     """Has a phone send what keeps a worker busy."""
     return alice.request("MESSAGE", "sip:bob@127.0.0.1", headers=[("X-Text", "a" * 4000 + "!")])
+
+
+def is_waiting(pid: int) -> bool:
+    """Whether a process sleeps."""
+    process = read_process(pid)
+    return process is not None and process.state == "S"
 
 
 def kill_at_work(server: Server, number: signal.Signals, send: Callable[[], object]) -> None:
@@ -73,6 +79,7 @@ def test_nothing_is_told_of_a_worker_that_dies_while_it_waits(tmp_path: Path) ->
     with Server(SCRIPT, tmp_path) as server, Phone("alice", server.address) as alice:
         assert alice.receive_reply(alice.request("OPTIONS", "sip:127.0.0.1")).code == 200
         worker = server.child("receiver child=0")
+        wait_until(lambda: is_waiting(worker), 5.0, "the worker waits")
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: "died of" in server.log, 5.0, "its death is told")
         assert alice.receive_reply(alice.request("OPTIONS", "sip:127.0.0.1"), timeout=10.0).code == 200
