@@ -123,7 +123,7 @@ class SipMsg(Message):
     @property
     def headers_end(self) -> int:
         """Offset of the empty line: where header lines are appended."""
-        return self.hdr_starts[-1]
+        return self.body_start - 2
 
     def insert(self, at: int, data: LumpData) -> None:
         """Puts `data` in front of offset `at`."""
@@ -148,7 +148,7 @@ class SipMsg(Message):
 
     def add_line(self, line: bytes) -> None:
         """Appends header text (with its CRLF) after the last header line."""
-        at = self.hdr_starts[-1]
+        at = self.body_start - 2
         self.lumps.append((at, at, line))
 
     def insert_line(self, line: LumpData) -> None:
@@ -177,9 +177,9 @@ class SipMsg(Message):
     def set_max_forwards(self, hops: int) -> None:
         """Gives the request another Max-Forwards, a new one before all header lines; readable at once."""
         line = b"Max-Forwards: %d\r\n" % hops
-        if names.MAX_FORWARDS in self.hdr_ids:
-            index = self.hdr_ids.index(names.MAX_FORWARDS)
-            start, end = self.hdr_starts[index], self.hdr_starts[index + 1]
+        index = self.layout.max_forwards
+        if index >= 0:
+            start, end = self.line_span(index)
             if self.lumps:
                 self.replace_line(start, end, line)
             else:

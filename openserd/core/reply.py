@@ -5,23 +5,19 @@
 
 import logging
 from itertools import compress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from openserd.core.destinations import contact_list
 from openserd.core.lumps import apply_lumps
 from openserd.core.message import SipMsg
 from openserd.core.network.transport import Address, Listener
 from openserd.errors import SipError
-from openserd.parser import names
 from openserd.parser.via import Via
 
 if TYPE_CHECKING:
     from openserd.core.context import Core
 
 log = logging.getLogger("openserd")
-
-_COPIED: Final = frozenset((names.VIA, names.TO, names.FROM, names.CALL_ID, names.CSEQ))
-_COPIED_WITH_ROUTE: Final = _COPIED | {names.RECORD_ROUTE}
 
 
 def build_reply(
@@ -57,19 +53,19 @@ def build_reply(
 
 def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
     """The header lines that a reply takes over, the top Via corrected and the To tagged."""
-    wanted = _COPIED_WITH_ROUTE if 180 <= code < 300 else _COPIED
+    layout = msg.layout
     tag = b"" if to_tag is None or code < 180 or msg.has_to_tag() else b";tag=%b\r\n" % to_tag
-    ids, lines = msg.hdr_ids, msg.lines
+    lines = msg.lines
     via_lumps = msg.via_lumps()
     if tag or via_lumps:
         lines = lines.copy()
-        if tag and names.TO in ids:
-            to_line = ids.index(names.TO)
+        to_line = layout.target
+        if tag and to_line >= 0:
             lines[to_line] = lines[to_line].rstrip() + tag
         if via_lumps:
             via_line = msg.top_via().line
             lines[via_line] = apply_lumps(msg.buf, *msg.line_span(via_line), via_lumps, None)
-    return b"".join(compress(lines, map(wanted.__contains__, ids)))
+    return b"".join(compress(lines, layout.copied_with_route if 180 <= code < 300 else layout.copied))
 
 
 def warning_line(msg: SipMsg) -> bytes:

@@ -1,16 +1,15 @@
 """The head of a message: start line and header lines found in a datagram (RFC 3261 sections 7 and 7.3.1).
 
     INVITE sip:bob@biloxi.example SIP/2.0 CRLF      <- start line
-    Via: SIP/2.0/UDP pc33.atlanta.example CRLF      <- lines[0], starts[0]
+    Via: SIP/2.0/UDP pc33.atlanta.example CRLF      <- a line
     ...
-    CRLF                                            <- starts[-1], the empty line
+    CRLF                                            <- end, the empty line
     body
 
 Nothing here looks into a header line.
 """
 
 import re
-from itertools import accumulate
 from typing import Final
 
 from openserd.errors import SipError
@@ -37,8 +36,8 @@ _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 StartLine = tuple[bool, bytes, bytes, int, bytes, SipError | None]
 
 
-def split_head(buf: bytes) -> tuple[bytes, list[bytes], list[int]]:
-    """The message to work on, its start and header lines (with CRLF), and the offset after each of them.
+def split_head(buf: bytes) -> tuple[bytes, list[bytes], int]:
+    """The message to work on, its start and header lines (with CRLF), and the offset of the empty line after them.
 
     Line breaks before the start line are skipped (section 7.5) and folds become spaces of the same length;
     lines that end in a bare LF, or CR CR LF, get a CRLF, as OpenSER accepts them.  Raises SipError when there
@@ -50,11 +49,11 @@ def split_head(buf: bytes) -> tuple[bytes, list[bytes], list[int]]:
     head = buf[:end]
     lines = head.splitlines(True)
     if end == 1 or head.count(b"\r\n") != len(lines) or min(lines) < _FIRST_LETTER:
-        buf, lines = _split_careful(buf)
-    return buf, lines, list(accumulate(map(len, lines)))
+        return _split_careful(buf)
+    return buf, lines, end
 
 
-def _split_careful(buf: bytes) -> tuple[bytes, list[bytes]]:
+def _split_careful(buf: bytes) -> tuple[bytes, list[bytes], int]:
     """As `split_head`, for bare LF and folds."""
     empty = _EMPTY_LINE.search(buf)
     if empty is None:
@@ -64,7 +63,7 @@ def _split_careful(buf: bytes) -> tuple[bytes, list[bytes]]:
     lines = head.splitlines(True)
     if head.count(b"\r\n") != len(lines):
         raise SipError("Bare CR in a header line", head.replace(b"\r\n", b"  ").find(b"\r"))
-    return head + b"\r\n" + buf[empty.end() :], lines
+    return head + b"\r\n" + buf[empty.end() :], lines, len(head)
 
 
 def parse_start_line(line: bytes) -> StartLine:

@@ -4,21 +4,22 @@
                 ^0                  ^line_end     ^hdr_starts[1] ^     ^body_start
                                     =hdr_starts[0]               hdr_starts[-1]
 
-Header lines are counted from 0; `hdr_ids[i]` names line i, `hdr_starts[i]` is where it begins.
+Header lines are counted from 0; `hdr_ids[i]` names line i, `hdr_starts[i]` is where it begins.  `layout` tells in which
+line each header field is.
 """
 
 import re
-from collections.abc import Callable
 from enum import Enum
-from itertools import repeat
-from operator import call, itemgetter
-from typing import Any, Final, Literal
+from itertools import accumulate, repeat
+from operator import itemgetter
+from typing import Final, Literal, NoReturn
 
 from openserd.errors import SipError
 from openserd.parser import names
 from openserd.parser.cseq import CSEQ_LINES, CSeq, parse_cseq
 from openserd.parser.digest import Credentials, parse_credentials
 from openserd.parser.head import STATUS_LINES, parse_start_line, split_head
+from openserd.parser.layout import ABSENT, LAYOUTS, SEVERAL
 from openserd.parser.learned import LONGEST_LEARNED, MOST_LEARNED
 from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
@@ -31,33 +32,23 @@ RouteValue = NameAddr
 
 MAX_FORWARDS_LIMIT: Final = 255
 
-#: What `hdr_ids` is made with, all of it in C: on a core that has slept each byte code costs, not each operation.
-_id_of: Final = names.SPELLINGS.__getitem__
+#: What the layout is found with, all of it in C: on a core that has slept each byte code costs, not each operation.
 _first: Final = itemgetter(0)
 _partition: Final = bytes.partition
 _COLONS: Final = repeat(b":")
-_is_repeated: Final = (1).__lt__
 
 #: From and To as almost everyone writes them; group 1 is the tag.
-_QUICK_ADDRESS: Final = re.compile(
+usual_address: Final = re.compile(
     rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)<[^<>"\s]++>(?:;tag=([^\s;,"<>]++))?\r\n'
-)
-_QUICK_CALL_ID: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n")
-#: What every message has, and how it is read in its usual form.
-_USUAL: Final = (names.FROM, names.TO, names.CSEQ, names.CALL_ID)
-_READ_USUAL: Final[tuple[Callable[[bytes], Any], ...]] = (
-    _QUICK_ADDRESS.fullmatch, _QUICK_ADDRESS.fullmatch, CSEQ_LINES.__getitem__, _QUICK_CALL_ID.fullmatch,
-)  # fmt: skip
-_VIA: Final = names.VIA
-_CSEQ: Final = names.CSEQ
-_MAX_FORWARDS: Final = names.MAX_FORWARDS
+).fullmatch
+usual_call_id: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n").fullmatch
 _CONTENT_LENGTH: Final = names.CONTENT_LENGTH
 _QUICK_RURI: Final = re.compile(
     rb"sips?:(?:[A-Za-z0-9.+\-_*#]++@)?[A-Za-z0-9.\-]++(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
 )
 _SOUND_RURIS: Final[set[bytes]] = set()  #: some that were found to be so
+_NEAR: Final = 16
 _SPACE: Final = re.compile(rb"\s")
-_SINGLE: Final = (names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.MAX_FORWARDS)
 
 
 class _Unread(Enum):
@@ -79,30 +70,35 @@ class Message:
     """
 
     __slots__ = (
-        "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_max_forwards", "_to",
-        "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "end", "hdr_ids", "hdr_starts",
-        "is_request", "line_end", "lines", "method", "reason", "ruri", "start_error", "status",
+        "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_max_forwards", "_starts",
+        "_to", "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "end", "hdr_ids", "is_request",
+        "layout", "line_end", "lines", "method", "reason", "ruri", "start_error", "status",
     )  # fmt: skip
 
     def __init__(self, buf: bytes) -> None:
         """Finds the lines of `buf`; raises SipError when there is nothing to be routed or answered."""
-        self.buf, lines, self.hdr_starts = split_head(buf)
+        self.buf, lines, end = split_head(buf)
         first = lines.pop(0)
         start_line = STATUS_LINES[first] if first[:4] == b"SIP/" else parse_start_line(first)
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
-        self.hdr_ids = ids = list(map(_id_of, map(_first, map(_partition, lines, _COLONS))))
+        self.layout = layout = LAYOUTS[b":".join([*map(_first, map(_partition, lines, _COLONS)), b""])]
+        self.hdr_ids = layout.ids
         self.lines = lines  #: header lines, each with its CRLF
-        self.line_end = self.hdr_starts[0]
-        self.body_start = body_start = self.hdr_starts[-1] + 2
+        self.line_end = len(first)
+        self.body_start = body_start = end + 2
+        self._starts: list[int] | None = None
         self.end = size = len(self.buf)
         self._content_length: int | _Lazy | None = None
-        if _CONTENT_LENGTH in ids:
-            length = LINE_NUMBERS[lines[ids.index(_CONTENT_LENGTH)]]
-            if 0 <= length <= size - body_start and ids.count(_CONTENT_LENGTH) == 1:
+        at = layout.content_length
+        if at >= 0:
+            length = LINE_NUMBERS[lines[at]]
+            if 0 <= length <= size - body_start:
                 self._content_length = length
                 self.end = body_start + length
             else:
                 self._content_length = _UNREAD
+        elif at == SEVERAL:
+            self._content_length = _UNREAD
         self._vias: list[Via] | None = None
         self._addresses: dict[int, list[NameAddr]] | None = None
         self._via1: Via | None = None
@@ -117,16 +113,30 @@ class Message:
 
     # Header lines
 
+    @property
+    def hdr_starts(self) -> list[int]:
+        """The offset of each header line, and of the empty line after them."""
+        starts = self._starts
+        if starts is None:
+            starts = self._starts = list(accumulate(map(len, self.lines), initial=self.line_end))
+        return starts
+
+    def line_start(self, index: int) -> int:
+        """The offset of a header line; those of all are only counted for a line that is far down."""
+        if index < _NEAR and self._starts is None:
+            return self.line_end + sum(map(len, self.lines[:index])) if index else self.line_end
+        return self.hdr_starts[index]
+
     def find(self, hid: int) -> int:
         """The index of the first line of a header field, -1 when there is none."""
-        return self.hdr_ids.index(hid) if hid in self.hdr_ids else -1
+        return self.layout.first.get(hid, ABSENT)
 
     def indexes(self, hid: int) -> list[int]:
         """The indexes of all lines of a header field, in order."""
-        ids = self.hdr_ids
-        if (count := ids.count(hid)) < 2:
-            return [ids.index(hid)] if count else []
-        return [index for index, found in enumerate(self.hdr_ids) if found == hid]
+        layout = self.layout
+        if hid in layout.only:
+            return [layout.only[hid]]
+        return [index for index, found in enumerate(layout.ids) if found == hid] if hid in layout.first else []
 
     def indexes_named(self, name: bytes) -> list[int]:
         """As `indexes`, by name: in any case, compact equal to long, known to the server or not."""
@@ -149,20 +159,22 @@ class Message:
         line = self.lines[index]
         inner = line.rstrip(b" \t\r\n")
         colon = inner.find(b":") + 1 or len(inner)
-        start = self.hdr_starts[index]
+        start = self.line_start(index)
         return start + len(inner) - len(inner[colon:].lstrip(b" \t")), start + len(inner)
 
     def line_span(self, index: int) -> tuple[int, int]:
         """The offsets of a whole header line, its CRLF included."""
-        return self.hdr_starts[index], self.hdr_starts[index + 1]
+        start = self.line_start(index)
+        return start, start + len(self.lines[index])
 
     def header(self, hid: int) -> bytes | None:
         """The value of the first line of a header field, None when there is none."""
-        return self.value(self.hdr_ids.index(hid)) if hid in self.hdr_ids else None
+        first = self.layout.first
+        return self.value(first[hid]) if hid in first else None
 
     def headers(self, hid: int) -> list[bytes]:
         """The values of all lines of a header field, in order."""
-        return [self.value(index) for index, found in enumerate(self.hdr_ids) if found == hid]
+        return [self.value(index) for index in self.indexes(hid)]
 
     @property
     def bad_headers(self) -> int:
@@ -206,8 +218,7 @@ class Message:
         """What to delete to take out the first Via: its line, or its value where the line holds several."""
         if self._top_branch is _UNREAD:
             return self.removal_span(self.top_via())
-        line = self.hdr_ids.index(_VIA)
-        return self.hdr_starts[line], self.hdr_starts[line + 1]
+        return self.line_span(self.layout.via)
 
     def vias(self) -> list[Via]:
         """All Via values over all lines, in order; raises SipError when one is malformed."""
@@ -240,7 +251,7 @@ class Message:
         """The tag of From, None when it has none (RFC 2543); errors as `from_`."""
         tag = self._from_tag
         if tag is _UNREAD:
-            match = _QUICK_ADDRESS.fullmatch(self.lines[self._required(names.FROM)])
+            match = usual_address(self.lines[self._required(names.FROM)])
             tag = self._from_tag = match[1] if match is not None else self.from_.tag
         return tag
 
@@ -249,7 +260,7 @@ class Message:
         """The tag of To, None when it has none; errors as `to`."""
         tag = self._to_tag
         if tag is _UNREAD:
-            match = _QUICK_ADDRESS.fullmatch(self.lines[self._required(names.TO)])
+            match = usual_address(self.lines[self._required(names.TO)])
             tag = self._to_tag = match[1] if match is not None else self.to.tag
         return tag
 
@@ -281,7 +292,7 @@ class Message:
 
     def addresses(self, hid: int) -> list[NameAddr]:
         """All addresses in the lines of a header field, in order; raises SipError when one is malformed."""
-        if hid not in self.hdr_ids:
+        if hid not in self.layout.first:
             return []
         known = self._addresses
         if known is None:
@@ -298,7 +309,7 @@ class Message:
     @property
     def contacts(self) -> list[NameAddr]:
         """All Contact addresses, none for "*"; raises SipError when malformed or "*" is not alone."""
-        if names.CONTACT in self.hdr_ids and self.contact_star:
+        if names.CONTACT in self.layout.first and self.contact_star:
             lines = self.indexes(names.CONTACT)
             if len(lines) > 1:
                 raise SipError("Contact * is not alone", self.hdr_starts[lines[1]])
@@ -377,7 +388,7 @@ class Message:
     @property
     def allow_methods(self) -> int | None:
         """The bits (`parser.methods`) of all methods in Allow, None when the header field is absent."""
-        return method_mask(self.headers(names.ALLOW)) if names.ALLOW in self.hdr_ids else None
+        return method_mask(self.headers(names.ALLOW)) if names.ALLOW in self.layout.first else None
 
     def credentials(self, hid: int) -> list[Credentials]:
         """Credentials of every Authorization or Proxy-Authorization line; raises SipError when malformed."""
@@ -413,13 +424,14 @@ class Message:
         """
         if self.start_error is not None:
             raise self.start_error
-        ids = self.hdr_ids
-        if len(set(ids)) != len(ids):
-            self._check_single()
+        layout = self.layout
+        if layout.repeated:
+            self._refuse_repeated(layout.repeated[0])
         if not self._read_usual():
             _ = self.top_via(), self.from_tag, self.to_tag, self.call_id, self.cseq
-        if _MAX_FORWARDS in ids:
-            hops = LINE_NUMBERS[self.lines[ids.index(_MAX_FORWARDS)]]
+        at = layout.max_forwards
+        if at >= 0:
+            hops = LINE_NUMBERS[self.lines[at]]
             self._max_forwards = hops if 0 <= hops <= MAX_FORWARDS_LIMIT else self._read_max_forwards()
         else:
             self._max_forwards = None
@@ -440,14 +452,12 @@ class Message:
 
         Looks at what a proxy needs of a reply: its way back, the transaction it belongs to, a whole body.
         """
-        ids = self.hdr_ids
+        layout = self.layout
         lines = self.lines
         via = None
-        try:
-            via = usual_via(lines[ids.index(_VIA)])
-            self._cseq = CSEQ_LINES[lines[ids.index(_CSEQ)]]
-        except ValueError:
-            pass
+        if layout.is_complete:
+            via = usual_via(lines[layout.via])
+            self._cseq = CSEQ_LINES[lines[layout.cseq]]
         if via is not None:
             self._top_branch = via[1]
         else:
@@ -462,18 +472,19 @@ class Message:
 
         False when something is missing or unusual: its own property finds the words for it.
         """
-        place = self.hdr_ids.index
-        try:
-            usual = map(self.lines.__getitem__, map(place, _USUAL))
-            sender, target, cseq, call_id = map(call, _READ_USUAL, usual)
-            line = place(_VIA)
-        except ValueError:
+        layout = self.layout
+        if not layout.is_complete:
             return False
-        if sender is None or target is None or cseq is None or call_id is None:
+        lines = self.lines
+        sender = usual_address(lines[layout.sender])
+        target = usual_address(lines[layout.target])
+        call_id = usual_call_id(lines[layout.call_id])
+        cseq = CSEQ_LINES[lines[layout.cseq]]
+        if sender is None or target is None or call_id is None or cseq is None:
             return False
-        starts = self.hdr_starts
-        start = starts[line]
-        self._via1 = via = first_via(self.buf, self.buf.index(b":", start) + 1, starts[line + 1] - 2)
+        line = layout.via
+        start, end = self._content(line)
+        self._via1 = via = first_via(self.buf, start, end)
         via.line = line
         self._from_tag = sender[1]
         self._to_tag = target[1]
@@ -481,15 +492,10 @@ class Message:
         self._call_id = call_id[1]
         return True
 
-    def _check_single(self) -> None:
+    def _refuse_repeated(self, hid: int) -> NoReturn:
         """Raises SipError at the second line of a field that may occur once."""
-        ids = self.hdr_ids
-        if not any(map(_is_repeated, map(ids.count, _SINGLE))):
-            return
-        for hid in _SINGLE:
-            if ids.count(hid) > 1:
-                second = self.indexes(hid)[1]
-                raise SipError(f"Repeated {names.CANONICAL[hid].decode()}", self.hdr_starts[second])
+        second = self.indexes(hid)[1]
+        raise SipError(f"Repeated {names.CANONICAL[hid].decode()}", self.hdr_starts[second])
 
     def _check_ruri(self) -> None:
         """Raises SipError for a malformed request URI or one with a header part (RFC 3261 section 19.1.1)."""
@@ -504,16 +510,16 @@ class Message:
 
     def _required(self, hid: int) -> int:
         """The index of the first line of a header field; raises SipError when there is none."""
-        try:
-            return self.hdr_ids.index(hid)
-        except ValueError:
-            raise SipError(f"Missing {names.CANONICAL[hid].decode()}", self.hdr_starts[-1]) from None
+        index = self.layout.first.get(hid, ABSENT)
+        if index < 0:
+            raise SipError(f"Missing {names.CANONICAL[hid].decode()}", self.body_start - 2)
+        return index
 
     def _content(self, index: int) -> tuple[int, int]:
         """The offsets of all that follows the colon of a header line, white space included."""
-        starts = self.hdr_starts
-        start = starts[index]
-        return self.buf.index(b":", start) + 1, starts[index + 1] - 2
+        start = self.line_start(index)
+        line = self.lines[index]
+        return start + line.index(b":") + 1, start + len(line) - 2
 
     def _one_address(self, hid: int) -> NameAddr:
         index = self._required(hid)
@@ -531,9 +537,8 @@ class Message:
         return addresses
 
     def _read_max_forwards(self) -> int | None:
-        try:
-            index = self.hdr_ids.index(_MAX_FORWARDS)
-        except ValueError:
+        index = self.layout.max_forwards
+        if index < 0:
             return None
         hops = LINE_NUMBERS[self.lines[index]]
         if not 0 <= hops <= MAX_FORWARDS_LIMIT:
@@ -541,15 +546,13 @@ class Message:
         return hops
 
     def _read_content_length(self) -> int | None:
-        ids = self.hdr_ids
-        try:
-            index = ids.index(_CONTENT_LENGTH)
-        except ValueError:
+        index = self.find(_CONTENT_LENGTH)
+        if index < 0:
             return None
         length = LINE_NUMBERS[self.lines[index]]
         if length < 0:
             raise SipError("Malformed Content-Length", self.hdr_starts[index])
-        if ids.count(_CONTENT_LENGTH) > 1:
+        if self.layout.content_length == SEVERAL:
             for other in self.indexes(_CONTENT_LENGTH):
                 if LINE_NUMBERS[self.lines[other]] != length:
                     raise SipError("Content-Length fields disagree", self.hdr_starts[other])

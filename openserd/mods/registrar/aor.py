@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
 from openserd.errors import SipError
-from openserd.parser import names
 from openserd.parser.learned import Learned
 from openserd.parser.uri import parse_uri, unescape
 
@@ -60,7 +59,8 @@ class AorRules:
 
     def of_to(self, msg: "SipMsg") -> bytes:
         """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""
-        usual = _USUAL_TO.fullmatch(msg.lines[msg.hdr_ids.index(names.TO)])
+        line = msg.layout.target
+        usual = _USUAL_TO.fullmatch(msg.lines[line]) if line >= 0 else None
         if usual is None or self.aor_avp is not None:
             return self.of(msg, msg.to.uri)
         return self.joined(usual[2] or b"", usual[3])

@@ -127,7 +127,7 @@ class ContactReader:
         if not user_agent or len(user_agent) > MAX_USER_AGENT:
             user_agent = NO_USER_AGENT
         socket = self.sockets.text(self.listener(msg))
-        allowed = method_mask(msg.headers(names.ALLOW)) if names.ALLOW in msg.hdr_ids else ALL_METHODS
+        allowed = method_mask(msg.headers(names.ALLOW)) if names.ALLOW in msg.layout.first else ALL_METHODS
         cflags = msg.branch_flags
         path = path_vector(msg) if self.use_path else b""
         via_path = received_of(path) if path and self.path_use_received else b""
@@ -171,10 +171,10 @@ class ContactReader:
 
 def usual_contact(msg: "SipMsg") -> list[Contact]:
     """The contact of a REGISTER that has one, written as most phones write it; nothing in any other case."""
-    ids = msg.hdr_ids
-    if ids.count(names.CONTACT) != 1:
+    line = msg.layout.only.get(names.CONTACT)
+    if line is None:
         return []
-    usual = _USUAL_CONTACT.fullmatch(msg.lines[ids.index(names.CONTACT)])
+    usual = _USUAL_CONTACT.fullmatch(msg.lines[line])
     return [] if usual is None else [(usual[1], usual[2], None, None, None)]
 
 
@@ -190,10 +190,10 @@ def contact_values(msg: "SipMsg") -> "list[NameAddr]":
 
 def expires_header(msg: "SipMsg") -> int | None:
     """Expires in seconds; None when absent or, as RFC 2543 allowed, a date."""
-    ids = msg.hdr_ids
-    if names.EXPIRES not in ids:
+    line = msg.find(names.EXPIRES)
+    if line < 0:
         return None
-    seconds = LINE_NUMBERS[msg.lines[ids.index(names.EXPIRES)]]
+    seconds = LINE_NUMBERS[msg.lines[line]]
     if seconds != NO_NUMBER:
         return seconds
     value = msg.header(names.EXPIRES)

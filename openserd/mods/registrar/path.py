@@ -25,7 +25,7 @@ def path_vector(msg: "SipMsg") -> bytes:
 
     SipError when one is malformed, all are too long or the first is no loose router.
     """
-    if names.PATH not in msg.hdr_ids:
+    if names.PATH not in msg.layout.first:
         return b""
     vector = b",".join(msg.headers(names.PATH))
     try:

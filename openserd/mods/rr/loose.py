@@ -46,7 +46,7 @@ class LooseRouter:
 
     def route(self, msg: SipMsg) -> int:
         """1 the request follows its Route, -1 it has none or a preloaded one ends here. Raises SipError."""
-        if names.ROUTE not in msg.hdr_ids:
+        if names.ROUTE not in msg.layout.first:
             return FALSE
         routes = msg.addresses(names.ROUTE)
         if not routes:

@@ -26,7 +26,7 @@ class HeaderName:
 
     def is_in(self, msg: SipMsg) -> bool:
         """Whether the message as received has the field."""
-        return self.hid in msg.hdr_ids if self.hid else bool(msg.indexes_named(self.other))
+        return self.hid in msg.layout.first if self.hid else bool(msg.indexes_named(self.other))
 
     def lines(self, msg: SipMsg) -> list[int]:
         """The indexes of its lines in the message as received."""

@@ -1,0 +1,75 @@
+"""Which header fields a message has and in what order: found out once, because peers write few different orders.
+
+    Via: ... CRLF       ids[0] = VIA       first[VIA] = 0
+    From: ... CRLF      ids[1] = FROM      first[FROM] = 1, as `sender`
+    ...
+
+Where a field is, and whether it is there once, costs a message nothing but the look at its layout.
+"""
+
+from typing import Final
+
+from openserd.parser import names
+
+ABSENT: Final = -1
+SEVERAL: Final = -2
+
+MOST_LAYOUTS: Final = 1024  #: at so many all are forgotten: a peer cannot make them grow without end
+LONGEST_NAMES: Final = 1024  #: bytes of the names of one layout that is kept
+
+#: What may be there once; the order in which it is complained of.
+_SINGLE: Final = (names.FROM, names.TO, names.CALL_ID, names.CSEQ, names.MAX_FORWARDS)
+#: What a reply takes over (RFC 3261 section 8.2.6.2), and Record-Route where it makes a dialog (12.1.1).
+_COPIED: Final = frozenset((names.VIA, names.TO, names.FROM, names.CALL_ID, names.CSEQ))
+_COPIED_WITH_ROUTE: Final = _COPIED | {names.RECORD_ROUTE}
+
+
+class Layout:
+    """The header fields of a message, a line each.
+
+    `ids[i]` is the field of line i, `first` and `only` give the index of a field's first line and of the line of a
+    field that has one.  `via`, `sender` (From), `target` (To), `call_id`, `cseq`, `max_forwards` are such first
+    indexes, ABSENT where there is none; so is `content_length`, but SEVERAL where there are more.  `is_complete` tells
+    that none of those that every message needs is absent, `repeated` which fields are there twice that must not be.
+    `copied` and `copied_with_route` choose the lines that a reply takes over.
+    """
+
+    __slots__ = (
+        "call_id", "content_length", "copied", "copied_with_route", "cseq", "first", "ids", "is_complete",
+        "max_forwards", "only", "repeated", "sender", "target", "via",
+    )  # fmt: skip
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self.ids = ids
+        self.first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
+        self.only = {hid: index for hid, index in self.first.items() if ids.count(hid) == 1}
+        at = self.first.get
+        self.via = at(names.VIA, ABSENT)
+        self.sender = at(names.FROM, ABSENT)
+        self.target = at(names.TO, ABSENT)
+        self.call_id = at(names.CALL_ID, ABSENT)
+        self.cseq = at(names.CSEQ, ABSENT)
+        self.max_forwards = at(names.MAX_FORWARDS, ABSENT)
+        self.content_length = self.only.get(names.CONTENT_LENGTH, SEVERAL if names.CONTENT_LENGTH in ids else ABSENT)
+        self.is_complete = min(self.via, self.sender, self.target, self.call_id, self.cseq) >= 0
+        self.repeated = tuple(hid for hid in _SINGLE if ids.count(hid) > 1)
+        self.copied = tuple(hid in _COPIED for hid in ids)
+        self.copied_with_route = tuple(hid in _COPIED_WITH_ROUTE for hid in ids)
+
+
+class Layouts(dict[bytes, Layout]):
+    """The names of all header lines, each followed by a colon -> their layout."""
+
+    __slots__ = ()
+
+    def __missing__(self, joined: bytes) -> Layout:
+        """The layout of names that come for the first time."""
+        layout = Layout(tuple(names.SPELLINGS[name] for name in joined.split(b":")[:-1]))
+        if len(joined) <= LONGEST_NAMES:
+            if len(self) >= MOST_LAYOUTS:
+                self.clear()
+            self[joined] = layout
+        return layout
+
+
+LAYOUTS: Final = Layouts()
