@@ -67,7 +67,7 @@ class Receiver:
         except SipError as error:
             self.refuse(msg, error)
             return
-        if b"maddr=" in msg.ruri.lower():
+        if b";" in msg.ruri and b"maddr=" in msg.ruri.lower():
             drop_own_maddr(core, msg)
         if msg.method not in METHOD_BITS:
             core.stats.unsupported_methods.bump()

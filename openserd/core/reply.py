@@ -35,8 +35,9 @@ def build_reply(
     Order (OpenSER): what is copied, in the request's order; added headers; Server; Content-Length; Warning.
     """
     copied = copied_lines(msg, code, to_tag)
-    if not (headers or body or msg.reply_headers or msg.branches or core.params.sip_warning):
-        return b"SIP/2.0 %d %b\r\n%b%b" % (code, reason, copied, core.reply_end)
+    if not (body or msg.branches or core.params.sip_warning):
+        added = b"".join(msg.reply_headers)
+        return b"SIP/2.0 %d %b\r\n%b%b%b%b" % (code, reason, copied, added, headers, core.reply_end)
     out = [b"SIP/2.0 %d %b\r\n" % (code, reason), copied]
     if 300 <= code < 400 and msg.branches:
         out.append(b"Contact: %b\r\n" % contact_list(msg.branches))

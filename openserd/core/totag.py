@@ -1,6 +1,6 @@
 """To tags of replies made here: the same for every reply to one request, different between requests.
 
-OpenSER: 32 hex digits that identify this server, a separator, 4 hex digits over the request's top Via.  Both halves of
+OpenSER: 32 hex digits that identify this server, a separator, 8 hex digits over the request's top Via.  Both halves of
 what a peer sees again (an ACK to a stateless reply) can be recognised without any state.
 """
 
@@ -22,8 +22,7 @@ class ToTags:
     def tag(self, msg: "SipMsg") -> bytes:
         """The tag for replies to the request `msg`."""
         via = msg.top_via()
-        text = b"%b:%d;%b" % (via.host, via.port, via.branch or msg.call_id)
-        return b"%b%08x" % (self.prefix, zlib.crc32(text))
+        return b"%b%08x" % (self.prefix, zlib.crc32(via.branch or msg.call_id, zlib.crc32(via.host, via.port)))
 
     def is_ours(self, tag: bytes | None) -> bool:
         """Whether `tag` was made here."""

@@ -19,6 +19,7 @@ _QUICK_FIELD: Final = re.compile(
 _QUOTES: Final = repeat(b'"')
 
 DIGEST: Final = b"digest"
+_USUAL_SCHEME: Final = b"Digest "  #: as almost everyone writes it
 
 
 class Credentials:
@@ -108,6 +109,8 @@ def parse_credentials(value: bytes, offset: int = 0) -> Credentials:
 
     Raises SipError where a Digest field is malformed or given twice; other schemes are not looked into.
     """
+    if value[:7] == _USUAL_SCHEME and value[7:8] > b" ":
+        return Credentials(value, DIGEST, _fields(value, 7, offset))
     match = _SCHEME.match(value)
     if match is None:
         raise SipError("Malformed credentials", offset)

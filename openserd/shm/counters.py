@@ -19,18 +19,19 @@ MAX_COUNTERS: Final = 16384
 class Counters:
     """All counters of the server: named before the fork, laid out by `freeze`, counted from then on.
 
-    Before `freeze` the master may count as well.  `longs[row + i]` is what this process counts of counter `i` in.
+    Before `freeze` the master may count as well.  `row[i]` is what this process has counted of counter `i`.
     """
 
-    __slots__ = ("_end", "_n_processes", "_segment", "_width", "longs", "names", "row")
+    __slots__ = ("_end", "_longs", "_n_processes", "_place", "_segment", "_width", "names", "row")
 
     def __init__(self, segment: Segment, n_processes: int) -> None:
         self._segment: Segment = segment
         self._n_processes: int = n_processes
         self.names: list[str] = []
-        self.longs: memoryview = memoryview(bytearray(MAX_COUNTERS * 8)).cast("q")
+        self._longs: memoryview = memoryview(bytearray(MAX_COUNTERS * 8)).cast("q")
+        self._place: int = 0
         self._width: int = 0  #: counters a row has room for, 0 before `freeze`
-        self.row: int = 0
+        self.row: memoryview = self._longs
         self._end: int = MAX_COUNTERS
 
     def add(self, name: str) -> int:
@@ -46,40 +47,43 @@ class Counters:
             return
         width = -(-max(1, len(self.names)) // LINE_LONGS) * LINE_LONGS
         n_longs = width * (self._n_processes + 1)
-        longs = self._segment.signed_longs(self._segment.reserve(n_longs * 8), n_longs)
+        self._place = self._segment.reserve(n_longs * 8)
+        longs = self._segment.signed_longs(self._place, n_longs)
         for i in range(len(self.names)):
-            longs[width + i] = self.longs[i]
-        self.longs = longs
+            longs[width + i] = self._longs[i]
+        self._longs = longs
         self._width = width
-        self.row = width
+        self.enter(0)
         self._end = n_longs
 
     def enter(self, process: int) -> None:
         """This process counts in row `process` from now on."""
         if not 0 <= process < self._n_processes:
             raise AssertionError(f"process {process} of {self._n_processes}")
-        self.row = self._width * (process + 1)
+        width = self._width
+        if width:
+            self.row = self._segment.signed_longs(self._place + width * (process + 1) * 8, width)
 
     def bump(self, i: int, n: int = 1) -> None:
         """Count `n` more, or fewer when negative.  No lock."""
-        self.longs[self.row + i] += n
+        self.row[i] += n
 
     def value(self, i: int) -> int:
         """What all processes have counted since the last reset."""
         if not self._width:
-            return self.longs[i]
-        return self._total(i) - self.longs[i]
+            return self._longs[i]
+        return self._total(i) - self._longs[i]
 
     def reset(self, i: int) -> None:
         """Count from 0 again."""
         if self._width:
-            self.longs[i] = self._total(i)
+            self._longs[i] = self._total(i)
         else:
-            self.longs[i] = 0
+            self._longs[i] = 0
 
     def own(self, i: int, process: int) -> int:
         """What one process's row holds, resets not subtracted."""
-        return self.longs[self._width * (process + 1) + i]
+        return self._longs[self._width * (process + 1) + i]
 
     def _total(self, i: int) -> int:
-        return sum(self.longs[self._width + i : self._end : self._width].tolist())
+        return sum(self._longs[self._width + i : self._end : self._width].tolist())

@@ -13,19 +13,18 @@ from openserd.shm.counters import Counters
 class Unshared:
     """The counter of a statistic of this process alone: before the server's shared memory exists."""
 
-    __slots__ = ("longs", "row")
+    __slots__ = ("row",)
 
     def __init__(self) -> None:
-        self.longs = [0]
-        self.row = 0
+        self.row = [0]
 
     def value(self, i: int) -> int:
         """What has been counted."""
-        return self.longs[i]
+        return self.row[i]
 
     def reset(self, i: int) -> None:
         """Counts from 0 again."""
-        self.longs[i] = 0
+        self.row[i] = 0
 
 
 class Statistic:
@@ -45,8 +44,7 @@ class Statistic:
 
     def bump(self, amount: int = 1) -> None:
         """Counts `amount` more, or fewer when negative."""
-        counters = self.counters
-        counters.longs[counters.row + self.index] += amount
+        self.counters.row[self.index] += amount
 
     def share(self, counters: Counters) -> None:
         """Gives the statistic its row in shared memory; before the fork. What it has counted goes along."""

@@ -80,7 +80,7 @@ def find(msg: "SipMsg", header: int, realm: bytes) -> Presented | None:
     """The first Digest credentials for `realm`, whatever its case. SipError where what comes before is malformed."""
     wanted = realm.lower()
     for line in msg.indexes(header):
-        credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
+        credentials = parse_credentials(msg.value(line), msg.line_start(line))
         if credentials.scheme == DIGEST and credentials.fields.get(b"realm", b"").lower() == wanted:
             return Presented(credentials, header, line, realm)
     return None
@@ -125,6 +125,6 @@ def authorized(msg: "SipMsg") -> Presented | None:
     """The credentials that have been found right, those for this server before those for a proxy; None without."""
     for header, line in zip(HEADERS, marks_of(msg)[:STALE], strict=True):
         if line >= 0:
-            credentials = parse_credentials(msg.value(line), msg.hdr_starts[line])
+            credentials = parse_credentials(msg.value(line), msg.line_start(line))
             return Presented(credentials, header, line, credentials.realm or b"")
     return None

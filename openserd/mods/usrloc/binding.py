@@ -94,6 +94,11 @@ class Verdict(Enum):
     OUT_OF_ORDER = 3  #: older than what is stored
 
 
+UPDATE: Final = Verdict.UPDATE
+RETRANSMISSION: Final = Verdict.RETRANSMISSION
+OUT_OF_ORDER: Final = Verdict.OUT_OF_ORDER
+
+
 class Rules:
     """The parameters that decide how bindings are matched and ordered."""
 
@@ -121,10 +126,10 @@ class Rules:
         OpenSER: an equal CSeq is a retransmission for `cseq_delay` seconds, then out of order.
         """
         if known.call_id != call_id or cseq > known.cseq:
-            return Verdict.UPDATE
+            return UPDATE
         if cseq == known.cseq and known.last_modified + self.cseq_delay > now:
-            return Verdict.RETRANSMISSION
-        return Verdict.OUT_OF_ORDER
+            return RETRANSMISSION
+        return OUT_OF_ORDER
 
     def insert(self, bindings: list[Binding], binding: Binding) -> None:
         """Puts a new binding into its place."""
@@ -163,8 +168,8 @@ class Rules:
                 self.insert(bindings, wanted)
             return True
         verdict = self.judge(bindings[index], wanted.call_id, wanted.cseq, now)
-        if verdict is not Verdict.UPDATE:
-            return verdict is Verdict.RETRANSMISSION
+        if verdict is not UPDATE:
+            return verdict is RETRANSMISSION
         if wanted.is_valid(now):
             self.replace(bindings, index, wanted)
         else:
@@ -176,9 +181,9 @@ class Rules:
         retransmission of the one that made them; None when it is out of order for any (RFC 3261 section 10.3
         item 6)."""
         verdicts = [self.judge(binding, call_id, cseq, now) for binding in bindings]
-        if Verdict.OUT_OF_ORDER in verdicts:
+        if OUT_OF_ORDER in verdicts:
             return None
-        return [one for one, verdict in zip(bindings, verdicts, strict=True) if verdict is not Verdict.UPDATE]
+        return [one for one, verdict in zip(bindings, verdicts, strict=True) if verdict is not UPDATE]
 
 
 def _last_modified(binding: Binding) -> int:
