@@ -2,12 +2,12 @@
 
 A lump is (start, end, data): the bytes start..end of the received datagram become data; start == end inserts.
 `data` may be a function of the listener the message leaves by, for values known only then (Record-Route).
-Lumps at one place keep the order in which they were made.  (OpenSER: data_lump.h; measured: list and one join, 0.7 us.)
+Lumps at one place keep the order in which they were made.  (OpenSER: data_lump.h; measured: a loop and one join, 0.7 us
+for three lumps, where maps and zips over them took 2.2.)
 """
 
 from collections.abc import Callable
-from itertools import chain
-from operator import itemgetter, le
+from operator import itemgetter
 
 from openserd.core.network.transport import Listener
 
@@ -44,23 +44,10 @@ def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: L
 
     Where two overlap the first one's range wins and the second one's data follows it.
     """
-    if not lumps:
-        return buf[start:end]
-    ordered = sorted(lumps, key=_by_start)
-    firsts, lasts, texts = zip(*ordered, strict=True)
-    if firsts[0] < start or lasts[-1] > end or not all(map(le, lasts, firsts[1:])):
-        return _apply_one_by_one(buf, start, end, ordered, listener)
-    kept = map(buf.__getitem__, map(slice, (start, *lasts), (*firsts, end)))
-    written = [text if isinstance(text, bytes) else b"" if listener is None else text(listener) for text in texts]
-    return b"".join(chain.from_iterable(zip(kept, (*written, b""), strict=True)))
-
-
-def _apply_one_by_one(buf: bytes, start: int, end: int, ordered: list[Lump], listener: Listener | None) -> bytes:
-    """As `apply_lumps`, for lumps that overlap or lie outside."""
     pieces: list[bytes] = []
     position = start
-    for first, last, data in ordered:
-        if first < start or first > end:
+    for first, last, data in sorted(lumps, key=_by_start) if len(lumps) > 1 else lumps:
+        if not start <= first <= end:
             continue
         if first > position:
             pieces.append(buf[position:first])

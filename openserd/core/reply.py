@@ -4,7 +4,6 @@
 """
 
 import logging
-from itertools import compress
 from typing import TYPE_CHECKING
 
 from openserd.core.destinations import contact_list
@@ -66,7 +65,7 @@ def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
         if via_lumps:
             via_line = msg.top_via().line
             lines[via_line] = apply_lumps(msg.buf, *msg.line_span(via_line), via_lumps, None)
-    return b"".join(compress(lines, layout.copied_with_route if 180 <= code < 300 else layout.copied))
+    return b"".join((layout.copied_with_route if 180 <= code < 300 else layout.copied)(lines))
 
 
 def warning_line(msg: SipMsg) -> bytes:

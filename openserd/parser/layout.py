@@ -7,6 +7,8 @@
 Where a field is, and whether it is there once, costs a message nothing but the look at its layout.
 """
 
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from openserd.parser import names
@@ -31,7 +33,7 @@ class Layout:
     field that has one.  `via`, `sender` (From), `target` (To), `call_id`, `cseq`, `max_forwards` are such first
     indexes, ABSENT where there is none; so is `content_length`, but SEVERAL where there are more.  `is_complete` tells
     that none of those that every message needs is absent, `repeated` which fields are there twice that must not be.
-    `copied` and `copied_with_route` choose the lines that a reply takes over.
+    `copied(lines)` and `copied_with_route(lines)` are the lines that a reply takes over.
     """
 
     __slots__ = (
@@ -53,8 +55,13 @@ class Layout:
         self.content_length = self.only.get(names.CONTENT_LENGTH, SEVERAL if names.CONTENT_LENGTH in ids else ABSENT)
         self.is_complete = min(self.via, self.sender, self.target, self.call_id, self.cseq) >= 0
         self.repeated = tuple(hid for hid in _SINGLE if ids.count(hid) > 1)
-        self.copied = tuple(hid in _COPIED for hid in ids)
-        self.copied_with_route = tuple(hid in _COPIED_WITH_ROUTE for hid in ids)
+        self.copied = _choice([index for index, hid in enumerate(ids) if hid in _COPIED])
+        self.copied_with_route = _choice([index for index, hid in enumerate(ids) if hid in _COPIED_WITH_ROUTE])
+
+
+def _choice(indexes: list[int]) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
+    """A function that takes the lines with these indexes out of all."""
+    return itemgetter(*indexes) if len(indexes) > 1 else lambda lines: [lines[index] for index in indexes]
 
 
 class Layouts(dict[bytes, Layout]):

@@ -14,7 +14,6 @@ after the lock.
 import logging
 import struct
 from collections.abc import Callable, Iterator
-from operator import is_
 from typing import Final
 
 from openserd.core.management.statistics import Statistic, Statistics
@@ -220,7 +219,7 @@ class Location:
             if slot:
                 self.table.remove(slot)
             return
-        if len(bindings) == len(stored) and all(map(is_, bindings, stored)):
+        if bindings == stored:
             return
         payload = HEAD.pack(due(bindings)) + Binding.pack_many(bindings)
         if slot:

@@ -42,8 +42,11 @@ def test_a_reply_takes_what_rfc_3261_names_and_record_route_where_it_makes_a_dia
     layout = Layout(
         (names.VIA, names.RECORD_ROUTE, names.MAX_FORWARDS, names.TO, names.FROM, names.CALL_ID, names.CSEQ)
     )
-    assert layout.copied == (True, False, False, True, True, True, True)
-    assert layout.copied_with_route == (True, True, False, True, True, True, True)
+    lines = [b"0", b"1", b"2", b"3", b"4", b"5", b"6"]
+    assert b"".join(layout.copied(lines)) == b"03456"
+    assert b"".join(layout.copied_with_route(lines)) == b"013456"
+    assert [*Layout((names.VIA, names.SUBJECT)).copied(lines)] == [b"0"]
+    assert not Layout((names.SUBJECT,)).copied(lines)
 
 
 def test_messages_with_the_same_fields_in_the_same_order_share_their_layout() -> None:
