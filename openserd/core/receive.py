@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("openserd")
 
+SEMICOLON: Final = ord(";")
 SHORTEST: Final = 32  #: bytes; anything below is a keep-alive (OpenSER: MIN_UDP_PACKET)
 
 
@@ -67,7 +68,7 @@ class Receiver:
         except SipError as error:
             self.refuse(msg, error)
             return
-        if b";" in msg.ruri and b"maddr=" in msg.ruri.lower():
+        if SEMICOLON in msg.ruri and b"maddr=" in msg.ruri.lower():
             drop_own_maddr(core, msg)
         if msg.method not in METHOD_BITS:
             core.stats.unsupported_methods.bump()

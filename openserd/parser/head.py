@@ -43,7 +43,7 @@ def split_head(buf: bytes) -> tuple[bytes, list[bytes], int]:
     lines that end in a bare LF, or CR CR LF, get a CRLF, as OpenSER accepts them.  Raises SipError when there
     is no empty line, or a CR that ends no line.
     """
-    if buf[:1] in b"\r\n":
+    if buf[:1] <= b"\r":
         buf = buf.lstrip(b"\r\n")
     end = buf.find(b"\r\n\r\n") + 2
     head = buf[:end]

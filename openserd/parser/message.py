@@ -25,7 +25,7 @@ from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
 from openserd.parser.numbers import LINE_NUMBERS, read_seconds
 from openserd.parser.uri import UriError, parse_uri
-from openserd.parser.via import Via, all_vias, first_via, usual_via
+from openserd.parser.via import Via, all_vias, first_via, usual_branch
 
 #: One value of Route, Record-Route or Path; its `line`, `start` and `end` tell where it can be deleted.
 RouteValue = NameAddr
@@ -454,12 +454,12 @@ class Message:
         """
         layout = self.layout
         lines = self.lines
-        via = None
+        branch = None
         if layout.is_complete:
-            via = usual_via(lines[layout.via])
+            branch = usual_branch(lines[layout.via])
             self._cseq = CSEQ_LINES[lines[layout.cseq]]
-        if via is not None:
-            self._top_branch = via[1]
+        if branch is not None:
+            self._top_branch = branch
         else:
             _ = self.top_via()
         if self._cseq is None:
@@ -482,10 +482,11 @@ class Message:
         cseq = CSEQ_LINES[lines[layout.cseq]]
         if sender is None or target is None or call_id is None or cseq is None:
             return False
-        line = layout.via
-        start, end = self._content(line)
-        self._via1 = via = first_via(self.buf, start, end)
-        via.line = line
+        at = layout.via
+        line = lines[at]
+        start = self.line_start(at) if at else self.line_end
+        self._via1 = via = first_via(self.buf, start + line.index(b":") + 1, start + len(line) - 2)
+        via.line = at
         self._from_tag = sender[1]
         self._to_tag = target[1]
         self._cseq = cseq

@@ -18,6 +18,7 @@ _SIP: Final = re.compile(
 )
 _ABSOLUTE: Final = re.compile(rb'([A-Za-z][A-Za-z0-9+.\-]*+):([^<>"\x00-\x20\x7f]++)')
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_PERCENT: Final = ord("%")
 _UNSAFE_USER: Final = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
 _VISUAL_SEPARATORS: Final = b"-.()"
 _RESERVED: Final = frozenset(b";/?:@&=+$,%")
@@ -145,7 +146,7 @@ def build_uri(
 
 def unescape(text: bytes) -> bytes:
     """`text` with each %HH turned into its byte, %00 included; a "%" without two hex digits stays."""
-    if b"%" not in text:
+    if _PERCENT not in text:
         return text
     return _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), text)
 
@@ -181,7 +182,7 @@ def _pairs(text: bytes, separator: bytes) -> list[Pair]:
 
 def _canonical(text: bytes) -> bytes:
     """Escapes undone; those of reserved characters, which mean another thing, stay in upper case."""
-    if b"%" not in text:
+    if _PERCENT not in text:
         return text
 
     def resolve(match: re.Match[bytes]) -> bytes:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from openserd.core.message import SipMsg
 
 ATTACHMENT: Final = "auth"
+AT: Final = ord("@")
 MIN_NAME: Final = 3  #: a shorter user name is not looked into for a domain (OpenSER)
 
 HEADERS: Final = (names.AUTHORIZATION, names.PROXY_AUTHORIZATION)
@@ -52,7 +53,7 @@ class Presented:
         self.algorithm: Algorithm | None = ALGORITHMS.get(algorithm.strip().lower()) if algorithm else MD5
         self.user = self.username = username = field(b"username", b"")
         self.user_domain = b""
-        if b"@" in username and len(username) >= MIN_NAME:
+        if AT in username and len(username) >= MIN_NAME:
             self.user, _, self.user_domain = username.partition(b"@")
 
     @property

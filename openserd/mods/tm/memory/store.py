@@ -106,15 +106,15 @@ class Transaction:
     def next_due(self) -> int:
         """The tick of the timer that ends first, 0 when none runs."""
         server = self.server
-        timers = [server.retransmit_at, server.timeout_at, server.wait_at]
+        due = 0
+        for at in (server.retransmit_at, server.timeout_at, server.wait_at):
+            if at and (not due or (due - at) & TICK_MASK < HALF):  # the ticks may begin again at 0 between them
+                due = at
         for branch in self.branches:
-            timers += (branch.retransmit_at, branch.timeout_at, branch.cancel_at)
-        running = sorted(filter(None, timers))
-        if not running:
-            return 0
-        if running[-1] - running[0] < HALF:
-            return running[0]
-        return next(at for at in running if at >= HALF)  # the ticks begin again at 0 between them
+            for at in (branch.retransmit_at, branch.timeout_at, branch.cancel_at):
+                if at and (not due or (due - at) & TICK_MASK < HALF):
+                    due = at
+        return due
 
 
 def is_past(at: int, now: int) -> bool:
