@@ -25,7 +25,8 @@ from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
 from openserd.parser.numbers import LINE_NUMBERS, read_seconds
 from openserd.parser.uri import UriError, parse_uri
-from openserd.parser.via import Via, all_vias, first_via, usual_branch
+from openserd.parser.usual import read_via, usual_branch, usual_call_id, usual_tag
+from openserd.parser.via import Via, all_vias
 
 #: One value of Route, Record-Route or Path; its `line`, `start` and `end` tell where it can be deleted.
 RouteValue = NameAddr
@@ -37,11 +38,6 @@ _first: Final = itemgetter(0)
 _partition: Final = bytes.partition
 _COLONS: Final = repeat(b":")
 
-#: From and To as almost everyone writes them; group 1 is the tag.
-usual_address: Final = re.compile(
-    rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)<[^<>"\s]++>(?:;tag=([^\s;,"<>]++))?\r\n'
-).fullmatch
-usual_call_id: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n").fullmatch
 _CONTENT_LENGTH: Final = names.CONTENT_LENGTH
 _QUICK_RURI: Final = re.compile(
     rb"sips?:(?:[A-Za-z0-9.+\-_*#]++@)?[A-Za-z0-9.\-]++(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
@@ -205,7 +201,7 @@ class Message:
         via = self._via1
         if via is None:
             line = self._required(names.VIA)
-            self._via1 = via = first_via(self.buf, *self._content(line))
+            self._via1 = via = read_via(self.lines[line], self.line_start(line), self.buf)
             via.line = line
         return via
 
@@ -251,8 +247,8 @@ class Message:
         """The tag of From, None when it has none (RFC 2543); errors as `from_`."""
         tag = self._from_tag
         if tag is _UNREAD:
-            match = usual_address(self.lines[self._required(names.FROM)])
-            tag = self._from_tag = match[1] if match is not None else self.from_.tag
+            tag = usual_tag(self.lines[self._required(names.FROM)])
+            tag = self._from_tag = self.from_.tag if tag is None else tag or None
         return tag
 
     @property
@@ -260,8 +256,8 @@ class Message:
         """The tag of To, None when it has none; errors as `to`."""
         tag = self._to_tag
         if tag is _UNREAD:
-            match = usual_address(self.lines[self._required(names.TO)])
-            tag = self._to_tag = match[1] if match is not None else self.to.tag
+            tag = usual_tag(self.lines[self._required(names.TO)])
+            tag = self._to_tag = self.to.tag if tag is None else tag or None
         return tag
 
     def has_to_tag(self) -> bool:
@@ -476,19 +472,17 @@ class Message:
         if not layout.is_complete:
             return False
         lines = self.lines
-        sender = usual_address(lines[layout.sender])
-        target = usual_address(lines[layout.target])
+        sender = usual_tag(lines[layout.sender])
+        target = usual_tag(lines[layout.target])
         call_id = usual_call_id(lines[layout.call_id])
         cseq = CSEQ_LINES[lines[layout.cseq]]
         if sender is None or target is None or call_id is None or cseq is None:
             return False
         at = layout.via
-        line = lines[at]
-        start = self.line_start(at) if at else self.line_end
-        self._via1 = via = first_via(self.buf, start + line.index(b":") + 1, start + len(line) - 2)
+        self._via1 = via = read_via(lines[at], self.line_start(at) if at else self.line_end, self.buf)
         via.line = at
-        self._from_tag = sender[1]
-        self._to_tag = target[1]
+        self._from_tag = sender or None
+        self._to_tag = target or None
         self._cseq = cseq
         self._call_id = call_id[1]
         return True

@@ -9,7 +9,6 @@ import re
 from typing import Final, TypeGuard
 
 from openserd.errors import SipError
-from openserd.parser.learned import LONGEST_LEARNED, MOST_LEARNED
 from openserd.parser.params import TOKEN, VALUE, scan_params, skip_space
 
 #: What a branch begins with when its sender follows RFC 3261 (section 8.1.1.7).
@@ -23,12 +22,6 @@ _PLAIN: Final = re.compile(
     rb"((?:(;rport)(?=[;, \t]|\Z))?(?:;branch=(" + VALUE + rb"++))?"
     rb"((?>(?:;" + TOKEN + rb"++(?:=" + VALUE + rb"*+)?)*)))(?=[ \t]*+(?:,|\Z))"
 )
-#: A header line with one Via, as servers write the one that comes back to them in a reply; group 1 is the branch.
-_USUAL_LINE: Final = re.compile(
-    rb"[^:]++:[ \t]*+SIP/2\.0/[A-Za-z0-9\-]++ " + HOST + rb"(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
-    rb"(?:;rport)?;branch=(" + VALUE + rb"++)\r\n"
-)
-_SOUND_HEADS: Final[set[bytes]] = set()  #: what stands before the branch in some lines that were found to be so
 _PROTOCOL_LENGTH: Final = len(b"SIP/2.0/ ")  #: round the transport
 _CAREFUL: Final = re.compile(
     rb"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+(" + TOKEN + rb"++)[ \t]++"
@@ -36,20 +29,6 @@ _CAREFUL: Final = re.compile(
     re.IGNORECASE,
 )
 _COMMENT: Final = re.compile(rb"[ \t]*+\([^()\\]*+(?:\\.[^()\\]*+)*\)", re.DOTALL)
-
-
-def usual_branch(line: bytes) -> bytes | None:
-    """The branch in a header line with one Via of the usual form, None for any other line (1.0 -> 0.4 us)."""
-    head, _, rest = line.partition(b";branch=")
-    branch = rest[:-2]
-    if head in _SOUND_HEADS and branch.replace(b".", b"").isalnum():
-        return branch
-    match = _USUAL_LINE.fullmatch(line)
-    if match is None:
-        return None
-    if len(_SOUND_HEADS) < MOST_LEARNED and len(head) <= LONGEST_LEARNED:
-        _SOUND_HEADS.add(head)
-    return match[1]
 
 
 class Via:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openserd.errors import SipError
-from openserd.parser import message, via
+from openserd.parser import message, usual, via
 from openserd.parser.build import header_line, request_line
 from openserd.parser.message import Message
 from tests.unit.parser.corpus import ask_everything, files
@@ -117,8 +117,15 @@ def answers(buf):
     except SipError as error:
         return error.code
     checks = (lambda: msg.from_tag, lambda: msg.to_tag, msg.validate_request, msg.validate_reply)
-    found = ask(lambda: [[getattr(each, name) for name in via.Via.__slots__] for each in msg.vias()])
-    return [found, *map(ask, checks)]
+    found = ask(lambda: [parts(each) for each in msg.vias()])
+    top = ask(lambda: parts(msg.top_via()))
+    assert top == found[0] if isinstance(found, list) and found else True
+    return [found, top, *map(ask, checks)]
+
+
+def parts(one):
+    """All that is known of a Via."""
+    return [getattr(one, name) for name in via.Via.__slots__]
 
 
 def test_quick_and_careful_forms_give_the_same_answers(monkeypatch):
@@ -126,7 +133,12 @@ def test_quick_and_careful_forms_give_the_same_answers(monkeypatch):
     messages = SMALL + [mutate(rng.choice(SMALL), rng) for _ in range(3000)]
     messages += [rng.choice(SMALL).replace(b" SIP/2.0", b":%d SIP/2.0" % port) for port in (0, 1, 5060, 65536)]
     quick = [answers(buf) for buf in messages]
-    monkeypatch.setattr(via, "_PLAIN", Never())
-    monkeypatch.setattr(message, "usual_address", Never().fullmatch)
-    monkeypatch.setattr(message, "_QUICK_RURI", Never())
+    assert usual._address_heads
+    assert usual._via_heads
+    assert [answers(buf) for buf in messages] == quick, "with heads of lines that were learned before"
+    for heads in (usual._address_heads, usual._branch_heads, usual._via_heads):
+        heads.clear()
+    monkeypatch.setattr(usual, "MOST_HEADS", 0)
+    for where, name in ((via, "_PLAIN"), (usual, "_ADDRESS_LINE"), (usual, "_VIA_LINE"), (message, "_QUICK_RURI")):
+        monkeypatch.setattr(where, name, Never())
     assert [answers(buf) for buf in messages] == quick

@@ -1,7 +1,7 @@
 import pytest
 
 from openserd.errors import SipError
-from openserd.parser.via import all_vias, first_via, follows_rfc3261, usual_branch
+from openserd.parser.via import all_vias, first_via, follows_rfc3261
 
 
 def via(text, before=b""):
@@ -106,19 +106,3 @@ def test_malformed_via_is_refused_at_its_offset(text, offset):
 def test_empty_list_member_is_refused(text):
     with pytest.raises(SipError):
         all_vias(text, 0, len(text))
-
-
-def test_the_branch_of_a_usual_line_is_read_the_first_time_and_after_it_is_known() -> None:
-    for head in (b"Via: SIP/2.0/UDP usual.example:5060", b"v:SIP/2.0/UDP 192.0.2.77;rport"):
-        for branch in (b"z9hG4bK1a.0000002b.0", b"z9hG4bK-2", b"x"):
-            assert usual_branch(b"%b;branch=%b\r\n" % (head, branch)) == branch
-
-
-def test_a_line_is_not_usual_for_its_beginning_alone() -> None:
-    head = b"Via: SIP/2.0/UDP known.example:5060;branch="
-    assert usual_branch(head + b"z9hG4bK1\r\n") == b"z9hG4bK1"
-    for rest in (b"\r\n", b"a;ttl=1\r\n", b"a b\r\n", b"a, SIP/2.0/UDP b\r\n", b'"a"\r\n'):
-        assert usual_branch(head + rest) is None
-    for line in (b"Via: SIP/2.0/UDP a:0;branch=b\r\n", b"Via: SIP/2.0/UDP a\r\n", b"Via: SIP/3.0/UDP a;branch=b\r\n"):
-        assert usual_branch(line) is None
-        assert usual_branch(line) is None
