@@ -189,7 +189,7 @@ def build_request(msg: SipMsg, branch: Branch, via_branch: bytes, listener: List
     if branch.path:
         top += b"Route: %b\r\n" % branch.path
     lumps = msg.via_lumps() + msg.lumps
-    return top + (apply_lumps(buf, msg.line_end, end, lumps, listener) if lumps else buf[msg.line_end : end])
+    return apply_lumps(buf, msg.line_end, end, lumps, listener, top)
 
 
 def via_line(msg: SipMsg, via_branch: bytes, listener: Listener) -> bytes:

@@ -39,12 +39,14 @@ class RecordRouteLump:
         return self.params.join(self.pieces(listener))
 
 
-def apply_lumps(buf: bytes, start: int, end: int, lumps: list[Lump], listener: Listener | None) -> bytes:
-    """The bytes start..end of `buf` with those lumps applied that begin in this range.
+def apply_lumps(
+    buf: bytes, start: int, end: int, lumps: list[Lump], listener: Listener | None, top: bytes = b""
+) -> bytes:
+    """`top`, then the bytes start..end of `buf` with those lumps applied that begin in this range.
 
     Where two overlap the first one's range wins and the second one's data follows it.
     """
-    pieces: list[bytes] = []
+    pieces = [top]
     position = start
     for first, last, data in sorted(lumps, key=_by_start) if len(lumps) > 1 else lumps:
         if not start <= first <= end:

@@ -43,7 +43,7 @@ _QUICK_RURI: Final = re.compile(
     rb"sips?:(?:[A-Za-z0-9.+\-_*#]++@)?[A-Za-z0-9.\-]++(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
 )
 _SOUND_RURIS: Final[set[bytes]] = set()  #: some that were found to be so
-_NEAR: Final = 16
+_NEAR: Final = 8
 _SPACE: Final = re.compile(rb"\s")
 
 
@@ -119,9 +119,12 @@ class Message:
 
     def line_start(self, index: int) -> int:
         """The offset of a header line; those of all are only counted for a line that is far down."""
-        if index < _NEAR and self._starts is None:
-            return self.line_end + sum(map(len, self.lines[:index])) if index else self.line_end
-        return self.hdr_starts[index]
+        if index > _NEAR or self._starts is not None:
+            return self.hdr_starts[index]
+        start = self.line_end
+        for line in self.lines[:index]:
+            start += len(line)
+        return start
 
     def find(self, hid: int) -> int:
         """The index of the first line of a header field, -1 when there is none."""
