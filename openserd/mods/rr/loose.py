@@ -185,7 +185,7 @@ def go_to(msg: SipMsg, uri: bytes) -> None:
 def remove_values(msg: SipMsg, routes: list[RouteValue], n_first: int, n_last: int = 0) -> None:
     """Takes the first and the last Route values out: whole lines, or values with their comma."""
     if n_first == len(routes):
-        msg.remove_lines(list({value.line: None for value in routes}))
+        msg.remove_lines([routes[0].line] if n_first == 1 else list({value.line: None for value in routes}))
         return
     kept = routes[n_first : len(routes) - n_last]
     removed = routes[:n_first] + routes[len(routes) - n_last :]

@@ -96,7 +96,10 @@ class Transaction:
 
     def is_pending(self) -> bool:
         """Whether a client transaction still waits for something."""
-        return bool([branch for branch in self.branches if branch.timeout_at or branch.cancel_at])
+        for branch in self.branches:  # noqa: SIM110 - `any` over a generator takes three times as long
+            if branch.timeout_at or branch.cancel_at:
+                return True
+        return False
 
     def pack(self) -> bytes:
         """The record's payload."""
