@@ -55,5 +55,9 @@ fi
 
 say "installing openserd${extras:+ with what its extra \"$extras\" needs} into $venv"
 $venv/bin/python -m pip install -qq --disable-pip-version-check --editable ".${extras:+[$extras]}"
+# The wheels of pyodbc bring no driver manager since 5.5.
+if [ "$extras" = test ] && ! $venv/bin/python -c 'import pyodbc' >/dev/null 2>&1; then
+    apt_need "the Python package pyodbc" libodbc2
+fi
 printf '%s\n' "$extras" >$stamp
 cat setup.cfg pyproject.toml >$stamp.files

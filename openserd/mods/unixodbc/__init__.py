@@ -19,7 +19,8 @@ try:
     from openserd.mods.unixodbc.connection import OdbcConnection, explained
 except ImportError as missing:
     raise ConfigError(
-        f"module unixodbc needs the Python package pyodbc ({missing})", hint="pip install 'openserd[odbc]'"
+        f"module unixodbc needs the Python package pyodbc ({missing})",
+        hint="pip install 'openserd[odbc]', and the ODBC driver manager (Debian: apt-get install libodbc2)",
     ) from None
 
 if TYPE_CHECKING:

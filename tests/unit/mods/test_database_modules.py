@@ -40,6 +40,7 @@ def test_a_missing_library_is_an_error_that_names_the_extra(
     with pytest.raises(ConfigError, match=package) as caught:
         ModuleLoader().load(name)
     assert f"openserd[{extra}]" in caught.value.hint
+    assert ("libodbc2" in caught.value.hint) == (package == "pyodbc")
 
 
 @pytest.mark.parametrize("value", [0, 1])
