@@ -319,7 +319,7 @@ def assert_nothing_lost(server: Server) -> None:
     for slot in server.calls.slots():
         server.read(server.calls.key(slot), slot)
     for lock_set, i in memory.locks._owners:
-        assert lock_set.semaphores[i].value == 1, (lock_set.name, i)
+        assert lock_set.semaphores[i].get_value() == 1, (lock_set.name, i)
     for process in range(1, N_CHILDREN + 1):
         assert memory.locks.held(process) == [] and memory.locks.pid(process) == 0
 

@@ -13,7 +13,7 @@ from openserd.shm.segment import Segment
 
 
 def values(lock_set: LockSet) -> list[int]:
-    return [semaphore.value for semaphore in lock_set.semaphores]
+    return [semaphore.get_value() for semaphore in lock_set.semaphores]
 
 
 def write_word(locks: Locks, process: int, level: int, word: int) -> None:
@@ -94,7 +94,7 @@ def test_a_row_out_of_range_is_an_assertion(locks: Locks) -> None:
 
 def test_the_dead_holders_locks_are_free_and_reported(locks: Locks) -> None:
     repaired = []
-    stripes = locks.lock_set("stripes", 4, lambda i: repaired.append((i, stripes.semaphores[i].value)))
+    stripes = locks.lock_set("stripes", 4, lambda i: repaired.append((i, stripes.semaphores[i].get_value())))
     other = locks.lock("other")
     locks.enter(1)
     stripes.acquire(3)
@@ -137,7 +137,7 @@ def test_who_died_beside_a_lock_that_is_held_did_not_hold_it(locks: Locks, state
 @pytest.mark.parametrize("state", [WANTS, RELEASING])
 def test_a_lock_that_nobody_alive_has_is_freed_once(locks: Locks, state: int) -> None:
     stripes = locks.lock_set("stripes", 1)
-    stripes.semaphores[0].acquire(0)
+    stripes.semaphores[0].acquire(False)
     write_word(locks, 1, 0, state)
     assert locks.free_dead(1) == [("stripes", 0)]
     assert values(stripes) == [1]
@@ -148,7 +148,7 @@ def test_a_lock_that_nobody_alive_has_is_freed_once(locks: Locks, state: int) ->
 def test_a_lock_named_by_two_levels_is_freed_once(locks: Locks) -> None:
     """As left by a process that died while it released an outer lock before an inner one."""
     stripes = locks.lock_set("stripes", 2)
-    stripes.semaphores[1].acquire(0)
+    stripes.semaphores[1].acquire(False)
     write_word(locks, 1, 0, 1 << 2 | HOLDS)
     write_word(locks, 1, 1, 1 << 2 | HOLDS)
     assert locks.free_dead(1) == [("stripes", 1)]
@@ -171,7 +171,7 @@ def test_a_waiter_that_has_not_shown_that_it_waits_makes_the_master_doubt(
 ) -> None:
     monkeypatch.setattr(module, "DOUBT_S", 0.15)
     stripes = locks.lock_set("stripes", 1)
-    stripes.semaphores[0].acquire(0)
+    stripes.semaphores[0].acquire(False)
     locks.enter(2)
     write_word(locks, 2, 0, WANTS)
     locks.enter(0)
@@ -183,7 +183,7 @@ def test_a_waiter_that_has_not_shown_that_it_waits_makes_the_master_doubt(
 
 def test_a_waiter_that_beats_is_believed(locks: Locks) -> None:
     stripes = locks.lock_set("stripes", 1)
-    stripes.semaphores[0].acquire(0)
+    stripes.semaphores[0].acquire(False)
     locks.enter(2)
     write_word(locks, 2, 0, WANTS)
     beats = [0] * 4
@@ -193,7 +193,7 @@ def test_a_waiter_that_beats_is_believed(locks: Locks) -> None:
 
 
 def test_the_watchdog_reports_and_goes_on_waiting(locks: Locks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WATCHDOG_S", 0.005)
+    monkeypatch.setattr(module, "MASTER_WATCHDOG_S", 0.005)
     monkeypatch.setattr(module, "STALL_S", 0.02)
     stalls: list[tuple[str, int, float]] = []
     stripes = locks.lock_set("stripes", 2)
@@ -204,7 +204,7 @@ def test_the_watchdog_reports_and_goes_on_waiting(locks: Locks, monkeypatch: pyt
             stripes.semaphores[1].release()
 
     locks.on_stall = on_stall
-    stripes.semaphores[1].acquire(0)
+    stripes.semaphores[1].acquire(False)
     stripes.acquire(1)
     assert [stall[:2] for stall in stalls] == [("stripes", 1)] * 2
     assert 0.02 <= stalls[0][2] < stalls[1][2]
@@ -212,21 +212,15 @@ def test_the_watchdog_reports_and_goes_on_waiting(locks: Locks, monkeypatch: pyt
     stripes.release(1)
 
 
-def test_what_a_signal_handler_raises_ends_the_wait_through_on_wait(locks: Locks) -> None:
-    """posix_ipc drops the handler's own exception."""
+def test_what_a_signal_handler_raises_ends_the_wait(locks: Locks) -> None:
     stripes = locks.lock_set("stripes", 1)
-    stripes.semaphores[0].acquire(0)
+    stripes.semaphores[0].acquire(False)
     told: list[int] = []
 
     def handler(number: int, _: object) -> None:
         told.append(number)
         raise SystemExit
 
-    def on_wait() -> None:
-        if told:
-            raise SystemExit
-
-    locks.on_wait = on_wait
     before = signal.signal(signal.SIGUSR1, handler)
     timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGUSR1))
     timer.start()
@@ -239,9 +233,30 @@ def test_what_a_signal_handler_raises_ends_the_wait_through_on_wait(locks: Locks
     assert told == [signal.SIGUSR1]
 
 
+@pytest.mark.parametrize(("process", "watchdog"), [(0, "MASTER_WATCHDOG_S"), (1, "WATCHDOG_S")])
+def test_whoever_waits_asks_again_and_again_whether_to_go_on(
+    locks: Locks, monkeypatch: pytest.MonkeyPatch, process: int, watchdog: str
+) -> None:
+    monkeypatch.setattr(module, watchdog, 0.001)
+    stripes = locks.lock_set("stripes", 1)
+    stripes.semaphores[0].acquire(False)
+    asked: list[int] = []
+
+    def on_wait() -> None:
+        asked.append(process)
+        if len(asked) == 3:
+            raise SystemExit
+
+    locks.enter(process)
+    locks.on_wait = on_wait
+    with pytest.raises(SystemExit):
+        stripes.acquire(0)
+    assert len(asked) == 3
+
+
 def test_a_lock_released_by_another_wakes_the_waiter(locks: Locks) -> None:
     stripes = locks.lock_set("stripes", 1)
-    stripes.semaphores[0].acquire(0)
+    stripes.semaphores[0].acquire(False)
     timer = threading.Timer(0.02, stripes.semaphores[0].release)
     timer.start()
     stripes.acquire(0)
@@ -251,7 +266,7 @@ def test_a_lock_released_by_another_wakes_the_waiter(locks: Locks) -> None:
 
 def test_an_abandoned_lock_is_repaired_before_it_is_free(locks: Locks) -> None:
     repaired = []
-    stripes = locks.lock_set("stripes", 2, lambda i: repaired.append((i, stripes.semaphores[i].value)))
+    stripes = locks.lock_set("stripes", 2, lambda i: repaired.append((i, stripes.semaphores[i].get_value())))
     stripes.acquire(1)
     stripes.abandon(1)
     assert repaired == [(1, 0)] and values(stripes) == [1, 1]
@@ -275,7 +290,7 @@ def test_a_process_cannot_bury_itself(locks: Locks) -> None:
 
 def test_a_master_that_waits_frees_the_locks_of_all_its_dead(locks: Locks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two died at once, and recovering the first takes a lock that the second holds."""
-    monkeypatch.setattr(module, "WATCHDOG_S", 0.005)
+    monkeypatch.setattr(module, "MASTER_WATCHDOG_S", 0.005)
     stripes = locks.lock_set("stripes", 2)
     locks.enter(2)
     stripes.acquire(1)
