@@ -4,7 +4,7 @@
     slot    20 bytes
       0  u32 state       0 free, process << 2 | 1 reserved by a process, length of key << 16 | process << 2 | 2 used
       4  u32 next        next slot of the chain, of the free list when free; as word index, 0 ends
-      8  u32 hash        crc32 of the key
+      8  u32 hash        32 bits of the interpreter's hash of the key, which all processes share
      12  u32 generation  how often the slot has been used, from 1; raised when the record is removed
      16  u32 ref         blob that holds key and payload, 0 none
     head of the free list, count, high-water mark: three u32
@@ -23,7 +23,6 @@ Measured (Debian's Python 3.11, lock included): insert 3.7, find and payload 2.0
 """
 
 import mmap
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
@@ -47,6 +46,11 @@ BATCH: Final = 16
 CHUNK: Final = 4096  #: slots looked at together by the scans
 
 Refs = Callable[[bytes], Iterable[int]]
+
+
+def key_hash(key: bytes) -> int:
+    """The u32 by which a key is found.  Whoever chooses keys cannot tell which ones would meet in one bucket."""
+    return hash(key) & 0xFFFFFFFF
 
 
 class Table:
@@ -78,7 +82,7 @@ class Table:
             raise AssertionError(f"table {name}: {n_slots} slots, {n_buckets} buckets, {n_stripes} stripes")
         if n_processes > MAX_PROCESSES:
             raise ResourceError(f"{n_processes} processes are more than {MAX_PROCESSES}")
-        self.hash: Final[Callable[[bytes], int]] = zlib.crc32  #: of a key: the u32 that methods want beside it
+        self.hash: Final[Callable[[bytes], int]] = key_hash  #: of a key: the u32 that methods want beside it
         self.name: str = name
         self.n_slots: int = n_slots
         self._words: memoryview = segment.words(0, segment.size // 4)
