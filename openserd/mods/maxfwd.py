@@ -27,7 +27,7 @@ class MaxFwd(Module):
             return ADDED
         if hops == 0:
             return FALSE
-        msg.set_max_forwards(min(hops - 1, self.max_limit))
+        msg.set_max_forwards(hops - 1 if hops <= self.max_limit else self.max_limit)
         return OK
 
     def is_maxfwd_lt(self, msg: SipMsg, limit: int) -> int:

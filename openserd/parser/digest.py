@@ -11,10 +11,11 @@ _FIELD: Final = re.compile(
     rb"(" + TOKEN + rb"++)[ \t]*+=[ \t]*+(" + QUOTED + rb'|[^\s,"]*+)[ \t]*+(?:(,)|\Z)', re.DOTALL
 )
 
-#: Fields as almost everyone writes them, without quoted pairs: name, value with its quotes; what is none, to the end.
-_QUICK_FIELD: Final = re.compile(
-    rb"(" + TOKEN + rb'++)[ \t]*+=[ \t]*+("[^"\\]*+"|[^\s,"]*+)[ \t]*+(?:,[ \t]*+|\Z)|.++', re.DOTALL
+#: The fields of credentials, as almost everyone writes their names.
+_USUAL_NAMES: Final = frozenset(
+    (b"username", b"realm", b"nonce", b"uri", b"response", b"algorithm", b"cnonce", b"opaque", b"qop", b"nc")
 )
+_BACKSLASH: Final = ord("\\")
 
 DIGEST: Final = b"digest"
 _USUAL_SCHEME: Final = b"Digest "  #: as almost everyone writes it
@@ -122,12 +123,23 @@ def parse_challenge(value: bytes, offset: int = 0) -> Challenge:
 
 
 def _fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:
-    """As `_read_fields`, all at once where there is nothing unusual (10.3 -> 2.9 us for nine fields)."""
-    found = _QUICK_FIELD.findall(value, start)
-    if not found:
-        return {}
-    fields = {name.lower(): text.strip(b'"') for name, text in found}
-    return _read_fields(value, start, offset) if b"" in fields or len(fields) < len(found) else fields
+    """As `_read_fields`, quick where they are written as usual: no comma, quote or backslash inside of quotes."""
+    fields: dict[bytes, bytes] = {}
+    for field in value[start:].split(b","):
+        name, _, text = field.partition(b"=")
+        name = name.strip(b" \t")
+        pieces = text.split(b'"')
+        if len(pieces) == 3 and not pieces[0] and not pieces[2]:
+            text = pieces[1]
+        elif not text.isalnum():
+            break
+        if name not in _USUAL_NAMES or name in fields:
+            break
+        fields[name] = text
+    else:
+        if _BACKSLASH not in value:
+            return fields
+    return _read_fields(value, start, offset)
 
 
 def _read_fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:

@@ -27,7 +27,6 @@ _SIP_VERSION: Final = re.compile(rb"SIP/[0-9]{1,9}\.[0-9]{1,9} ", re.IGNORECASE)
 #: What slack senders end a line with: LF alone, or one CR too many.
 _LINE_END: Final = re.compile(rb"\r{0,2}\n")
 _EMPTY_LINE: Final = re.compile(rb"\n\r{0,2}\n")
-_FIRST_LETTER: Final = b"!"  #: what a line begins with that is no fold is this or above
 _FOLD: Final = re.compile(rb"\r\n(?=[ \t])")
 
 
@@ -39,21 +38,21 @@ StartLine = tuple[bool, bytes, bytes, int, bytes, SipError | None]
 def split_head(buf: bytes) -> tuple[bytes, list[bytes], int]:
     """The message to work on, its start and header lines (with CRLF), and the offset of the empty line after them.
 
-    Line breaks before the start line are skipped (section 7.5) and folds become spaces of the same length;
-    lines that end in a bare LF, or CR CR LF, get a CRLF, as OpenSER accepts them.  Raises SipError when there
-    is no empty line, or a CR that ends no line.
+    Line breaks before the start line are skipped (section 7.5); lines that end in a bare LF, or CR CR LF, get a CRLF,
+    as OpenSER accepts them.  A fold is a line of its own here, of no name (`Layout.is_folded`): `split_careful` makes
+    folds spaces of the same length.  Raises SipError when there is no empty line, or a CR that ends no line.
     """
     if buf[:1] <= b"\r":
         buf = buf.lstrip(b"\r\n")
     end = buf.find(b"\r\n\r\n") + 2
     head = buf[:end]
     lines = head.splitlines(True)
-    if end == 1 or head.count(b"\r\n") != len(lines) or min(lines) < _FIRST_LETTER:
-        return _split_careful(buf)
+    if end == 1 or head.count(b"\r\n") != len(lines):
+        return split_careful(buf)
     return buf, lines, end
 
 
-def _split_careful(buf: bytes) -> tuple[bytes, list[bytes], int]:
+def split_careful(buf: bytes) -> tuple[bytes, list[bytes], int]:
     """As `split_head`, for bare LF and folds."""
     empty = _EMPTY_LINE.search(buf)
     if empty is None:

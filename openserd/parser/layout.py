@@ -33,16 +33,18 @@ class Layout:
     field that has one.  `via`, `sender` (From), `target` (To), `call_id`, `cseq`, `max_forwards` are such first
     indexes, ABSENT where there is none; so is `content_length`, but SEVERAL where there are more.  `is_complete` tells
     that none of those that every message needs is absent, `repeated` which fields are there twice that must not be.
+    `is_folded` tells that a line begins with white space: it goes on with the one before, and nothing else here holds.
     `copied(lines)` and `copied_with_route(lines)` are the lines that a reply takes over.
     """
 
     __slots__ = (
         "call_id", "content_length", "copied", "copied_with_route", "cseq", "first", "ids", "is_complete",
-        "max_forwards", "only", "repeated", "sender", "target", "via",
+        "is_folded", "max_forwards", "only", "repeated", "sender", "target", "via",
     )  # fmt: skip
 
-    def __init__(self, ids: tuple[int, ...]) -> None:
+    def __init__(self, ids: tuple[int, ...], *, is_folded: bool = False) -> None:
         self.ids = ids
+        self.is_folded = is_folded
         self.first = dict(zip(reversed(ids), reversed(range(len(ids))), strict=True))
         self.only = {hid: index for hid, index in self.first.items() if ids.count(hid) == 1}
         at = self.first.get
@@ -65,13 +67,15 @@ def _choice(indexes: list[int]) -> Callable[[Sequence[bytes]], Sequence[bytes]]:
 
 
 class Layouts(dict[bytes, Layout]):
-    """The names of all header lines, each followed by a colon -> their layout."""
+    """The names of all header lines, colons between them -> their layout."""
 
     __slots__ = ()
 
     def __missing__(self, joined: bytes) -> Layout:
         """The layout of names that come for the first time."""
-        layout = Layout(tuple(names.SPELLINGS[name] for name in joined.split(b":")[:-1]))
+        written = joined.split(b":")
+        is_folded = any(name[:1] in (b" ", b"\t") for name in written)
+        layout = Layout(tuple(names.SPELLINGS[name] for name in written), is_folded=is_folded)
         if len(joined) <= LONGEST_NAMES:
             if len(self) >= MOST_LAYOUTS:
                 self.clear()
@@ -80,3 +84,14 @@ class Layouts(dict[bytes, Layout]):
 
 
 LAYOUTS: Final = Layouts()
+NO_LINES: Final = Layout(())
+
+
+def layout_of(lines: list[bytes]) -> Layout:
+    """The layout of header lines."""
+    if not lines:
+        return NO_LINES
+    written = []
+    for line in lines:
+        written.append(line.partition(b":")[0])
+    return LAYOUTS[b":".join(written)]

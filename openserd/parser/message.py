@@ -10,16 +10,15 @@ line each header field is.
 
 import re
 from enum import Enum
-from itertools import accumulate, repeat
-from operator import itemgetter
+from itertools import accumulate
 from typing import Final, Literal, NoReturn
 
 from openserd.errors import SipError
 from openserd.parser import names
 from openserd.parser.cseq import CSEQ_LINES, CSeq, parse_cseq
 from openserd.parser.digest import Credentials, parse_credentials
-from openserd.parser.head import STATUS_LINES, parse_start_line, split_head
-from openserd.parser.layout import ABSENT, LAYOUTS, SEVERAL
+from openserd.parser.head import STATUS_LINES, parse_start_line, split_careful, split_head
+from openserd.parser.layout import ABSENT, SEVERAL, layout_of
 from openserd.parser.learned import LONGEST_LEARNED, MOST_LEARNED
 from openserd.parser.methods import method_mask
 from openserd.parser.nameaddr import NameAddr, all_addresses, one_address
@@ -32,11 +31,6 @@ from openserd.parser.via import Via, all_vias
 RouteValue = NameAddr
 
 MAX_FORWARDS_LIMIT: Final = 255
-
-#: What the names of header lines are taken out with: no frame of its own, unlike a comprehension.
-_first: Final = itemgetter(0)
-_partition: Final = bytes.partition
-_COLONS: Final = repeat(b":")
 
 _CONTENT_LENGTH: Final = names.CONTENT_LENGTH
 _QUICK_RURI: Final = re.compile(
@@ -75,9 +69,14 @@ class Message:
         """Finds the lines of `buf`; raises SipError when there is nothing to be routed or answered."""
         self.buf, lines, end = split_head(buf)
         first = lines.pop(0)
+        layout = layout_of(lines)
+        if layout.is_folded:
+            self.buf, lines, end = split_careful(buf)
+            first = lines.pop(0)
+            layout = layout_of(lines)
+        self.layout = layout
         start_line = STATUS_LINES[first] if first[:4] == b"SIP/" else parse_start_line(first)
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
-        self.layout = layout = LAYOUTS[b":".join([*map(_first, map(_partition, lines, _COLONS)), b""])]
         self.hdr_ids = layout.ids
         self.lines = lines  #: header lines, each with its CRLF
         self.line_end = len(first)
@@ -487,7 +486,7 @@ class Message:
         self._from_tag = sender or None
         self._to_tag = target or None
         self._cseq = cseq
-        self._call_id = call_id[1]
+        self._call_id = call_id
         return True
 
     def _refuse_repeated(self, hid: int) -> NoReturn:

@@ -4,9 +4,12 @@
     Via: SIP/2.0/UDP pc33.example.com:5060;branch=z9hG4bK776asdhds;rport CRLF
     ^head                                 ^---------------------- text
 
+    Contact: "Alice" <sip:alice@192.0.2.10:5060>;expires=3600 CRLF
+    ^head             ^---------------------------------- text
+
 The first line with a head is read by its whole grammar; when nothing is special about it the head is known, up to a
 bound, and lines that begin so need only a look at their text: letters, digits, dashes and dots.  Where there is more in
-it the grammar of the field decides; `usual_tag`, `usual_branch` and `usual_call_id` say None for such a line.
+it the grammar of the field decides; all functions here but `read_via` say None for such a line.
 """
 
 import re
@@ -33,14 +36,25 @@ _VIA_LINE: Final = re.compile(
     rb"[^:]++:[ \t]*+SIP/2\.0/[A-Za-z0-9\-]++ " + HOST + rb"(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?"
     rb"(?:;rport)?;branch=(" + VALUE + rb"++)\r\n"
 )
+#: What stands before the < of an address: the name of the field and perhaps a display name.
+_NAME_AND_DISPLAY: Final = re.compile(rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)')
 _CALL_ID_LINE: Final = re.compile(rb"[^:]++:[ \t]*+([^ \t\r\n]++)\r\n")
+_CALL_ID_HEADS: Final = frozenset((b"Call-ID:", b"Call-Id:", b"CALL-ID:", b"call-id:", b"i:", b"I:"))
 
 _address_heads: Final[set[bytes]] = set()
+_display_heads: Final[set[bytes]] = set()
 _branch_heads: Final[set[bytes]] = set()
 #: Transport, host, port, offsets of value, host and end of host and port in the line, and of rport or 0.
 _via_heads: Final[dict[bytes, tuple[bytes, bytes, int, int, int, int, int]]] = {}
 
-usual_call_id: Final = _CALL_ID_LINE.fullmatch  #: group 1 is the Call-ID
+
+def usual_call_id(line: bytes) -> bytes | None:
+    """The Call-ID in its line."""
+    words = line.split()
+    if len(words) == 2 and words[0] in _CALL_ID_HEADS:
+        return words[1]
+    match = _CALL_ID_LINE.fullmatch(line)
+    return None if match is None else match[1]
 
 
 def usual_tag(line: bytes) -> bytes | None:
@@ -57,6 +71,37 @@ def usual_tag(line: bytes) -> bytes | None:
     if tag == text[:-2] and len(_address_heads) < MOST_HEADS and len(head) <= LONGEST_HEAD:
         _address_heads.add(head)
     return tag
+
+
+def usual_address(line: bytes) -> tuple[bytes, bytes] | None:
+    """The first URI of an address line that has it in < and >, and what follows up to the end of the line."""
+    head, _, text = line.partition(b"<")
+    if head not in _display_heads:
+        if _NAME_AND_DISPLAY.fullmatch(head) is None:
+            return None
+        if len(_display_heads) < MOST_HEADS and len(head) <= LONGEST_HEAD:
+            _display_heads.add(head)
+    uri, closed, rest = text.partition(b">")
+    return (uri, rest[:-2]) if closed else None
+
+
+def usual_uri(uri: bytes) -> tuple[bytes, bytes] | None:
+    """User, b"" for none, and host of a SIP or SIPS URI without password, escapes and header part."""
+    scheme, _, rest = uri.partition(b":")
+    user, at, place = rest.partition(b"@")
+    if not at:
+        user, place = b"", rest
+    place, _, params = place.partition(b";")
+    host, colon, port = place.partition(b":")
+    if (
+        (scheme == b"sip" or scheme == b"sips")
+        and (user.isalnum() or not at or user.translate(None, b".+-_*#~").isalnum())
+        and host.replace(b".", b"").replace(b"-", b"").isalnum()
+        and (not params or params.translate(None, b"=;.-").isalnum())
+        and (not colon or (port.isdigit() and port >= b"1" and (len(port) < 5 or (len(port) == 5 and port < b"6"))))
+    ):
+        return user, host
+    return None
 
 
 def usual_branch(line: bytes) -> bytes | None:

@@ -24,10 +24,12 @@ MIN_NAME: Final = 3  #: a shorter user name is not looked into for a domain (Ope
 
 HEADERS: Final = (names.AUTHORIZATION, names.PROXY_AUTHORIZATION)
 STALE: Final = 2  #: which of the numbers kept with a message tells whose nonce was too old
+#: What is kept with a message of which nothing was known before.
+_FOUND_RIGHT: Final = {names.AUTHORIZATION: b"%d -1 0", names.PROXY_AUTHORIZATION: b"-1 %d 0"}
 
 _NC: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
-_NEEDED: Final = frozenset((b"username", b"realm", b"nonce", b"uri", b"response"))
-_NEEDED_WITH_QOP: Final = _NEEDED | {b"cnonce", b"nc"}
+_NEEDED: Final = (b"username", b"realm", b"nonce", b"uri", b"response")
+_NEEDED_WITH_QOP: Final = (*_NEEDED, b"cnonce", b"nc")
 
 
 class Presented:
@@ -70,21 +72,32 @@ class Presented:
     def check(self) -> None:
         """Raises SipError where something is missing without which no response can be checked (OpenSER:
         check_dig_cred)."""
-        needed = _NEEDED_WITH_QOP if self.qop in (AUTH, AUTH_INT) else _NEEDED
-        if not self.credentials.fields.keys() >= needed:
-            raise SipError("Incomplete credentials")
+        fields = self.credentials.fields
+        for name in _NEEDED_WITH_QOP if self.qop in (AUTH, AUTH_INT) else _NEEDED:
+            if name not in fields:
+                raise SipError("Incomplete credentials")
         if self.user_domain and self.user_domain != self.credentials.realm:  # `alice@`, as sipsak writes, has none
             raise SipError("User of another realm")
 
 
 def find(msg: "SipMsg", header: int, realm: bytes) -> Presented | None:
     """The first Digest credentials for `realm`, whatever its case. SipError where what comes before is malformed."""
-    wanted = realm.lower()
     for line in msg.indexes(header):
-        credentials = parse_credentials(msg.value(line), msg.line_start(line))
-        if credentials.scheme == DIGEST and credentials.fields.get(b"realm", b"").lower() == wanted:
-            return Presented(credentials, header, line, realm)
+        credentials = read_credentials(msg, line)
+        if credentials.scheme == DIGEST:
+            given = credentials.fields.get(b"realm", b"")
+            if given == realm or given.lower() == realm.lower():
+                return Presented(credentials, header, line, realm)
     return None
+
+
+def read_credentials(msg: "SipMsg", line: int) -> Credentials:
+    """The credentials in a header line. SipError where they are malformed."""
+    try:
+        return parse_credentials(msg.value(line))
+    except SipError as error:
+        error.offset += msg.line_start(line)
+        raise
 
 
 def realm_of(msg: "SipMsg", header: int, prefix: bytes) -> bytes:
@@ -105,6 +118,9 @@ def marks_of(msg: "SipMsg") -> list[int]:
 
 def mark_authorized(msg: "SipMsg", presented: Presented) -> None:
     """Notes that credentials have been found right."""
+    if msg.attachments is None:
+        msg.attach(ATTACHMENT, _FOUND_RIGHT[presented.header] % presented.line)
+        return
     marks = marks_of(msg)
     marks[HEADERS.index(presented.header)] = presented.line
     msg.attach(ATTACHMENT, b"%d %d %d" % tuple(marks))
@@ -126,6 +142,6 @@ def authorized(msg: "SipMsg") -> Presented | None:
     """The credentials that have been found right, those for this server before those for a proxy; None without."""
     for header, line in zip(HEADERS, marks_of(msg)[:STALE], strict=True):
         if line >= 0:
-            credentials = parse_credentials(msg.value(line), msg.line_start(line))
+            credentials = read_credentials(msg, line)
             return Presented(credentials, header, line, credentials.realm or b"")
     return None

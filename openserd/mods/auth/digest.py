@@ -77,14 +77,14 @@ ALGORITHMS: Final = {
 
 def calc_ha1(user: bytes, realm: bytes, password: bytes, algorithm: Algorithm = MD5) -> bytes:
     """What is stored instead of a password; the same for an algorithm and its session form."""
-    return algorithm.hash(b"%b:%b:%b" % (user, realm, password))
+    return algorithm.hash(b":".join((user, realm, password)))
 
 
 def calc_ha2(method: bytes, uri: bytes, algorithm: Algorithm = MD5, body: bytes | None = None) -> bytes:
     """HA2; `body` is that of the message for qop auth-int, None without."""
     if body is None:
-        return algorithm.hash(b"%b:%b" % (method, uri))
-    return algorithm.hash(b"%b:%b:%b" % (method, uri, algorithm.hash(body)))
+        return algorithm.hash(b":".join((method, uri)))
+    return algorithm.hash(b":".join((method, uri, algorithm.hash(body))))
 
 
 def calc_response(
@@ -101,10 +101,10 @@ def calc_response(
     `ha1` is the stored one in any case: session algorithms make theirs of it.
     """
     if algorithm.is_session:
-        ha1 = algorithm.hash(b"%b:%b:%b" % (ha1, nonce, cnonce))
+        ha1 = algorithm.hash(b":".join((ha1, nonce, cnonce)))
     if qop:
-        return algorithm.hash(b"%b:%b:%b:%b:%b:%b" % (ha1, nonce, nc, cnonce, qop, ha2))
-    return algorithm.hash(b"%b:%b:%b" % (ha1, nonce, ha2))
+        return algorithm.hash(b":".join((ha1, nonce, nc, cnonce, qop, ha2)))
+    return algorithm.hash(b":".join((ha1, nonce, ha2)))
 
 
 #: is_equal(expected, given): whether two texts are equal, found out in a time that does not tell how much of them is.

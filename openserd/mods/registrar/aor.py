@@ -7,26 +7,15 @@ from openserd.core.avp import Name
 from openserd.errors import SipError
 from openserd.parser.learned import Learned
 from openserd.parser.uri import parse_uri, unescape
+from openserd.parser.usual import usual_address, usual_uri
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
 
 MAX_AOR: Final = 256
-MAX_USER: Final = 64
+MAX_USER: Final = 64  #: a URI that is no longer has neither user nor host too long
 MAX_HOST: Final = 128
 
-# A URI as almost all of them are, by RFC 3261 section 25.1 with some characters left out; and what stands before one in
-# a header line.
-USER: Final = rb"[A-Za-z0-9.+\-_*#~]{1,64}+"
-HOST: Final = rb"[A-Za-z0-9.\-]{1,128}+"
-PORT_AND_PARAMS: Final = rb"(?::(?:[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(?:;[A-Za-z0-9.=\-;]*+)?"
-NAME_AND_DISPLAY: Final = rb'[^:]++:[ \t]*+(?:"[^"\\]*+"[ \t]*+|[^<>"\\,;:]*+)'
-
-_USUAL: Final = re.compile(rb"sips?:(?:(" + USER + rb")@)?(" + HOST + rb")" + PORT_AND_PARAMS)
-_USUAL_TO: Final = re.compile(
-    NAME_AND_DISPLAY + rb"<(sips?:(?:(" + USER + rb")@)?(" + HOST + rb")" + PORT_AND_PARAMS
-    + rb')>(?:;tag=[^\s;,"<>]++)?\r\n'
-)  # fmt: skip
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
@@ -60,18 +49,15 @@ class AorRules:
     def of_to(self, msg: "SipMsg") -> bytes:
         """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""
         line = msg.layout.target
-        usual = _USUAL_TO.fullmatch(msg.lines[line]) if line >= 0 else None
-        if usual is None or self.aor_avp is not None:
-            return self.of(msg, msg.to.uri)
-        return self.joined(usual[2] or b"", usual[3])
+        usual = usual_address(msg.lines[line]) if line >= 0 and self.aor_avp is None else None
+        return self.of(msg, msg.to.uri) if usual is None else self.normal(usual[0])
 
     def normal(self, text: bytes) -> bytes:
         """The AoR of a URI: its user, escapes undone, with `use_domain` its host behind an @.
 
         Port and parameters do not count.  A URI without user gives its host, or nothing without `use_domain`.
         """
-        usual = _USUAL.fullmatch(text)
-        user, host = user_and_host(text) if usual is None else usual.groups(b"")
+        user, host = user_and_host(text)
         return self.joined(user, host)
 
     def joined(self, user: bytes, host: bytes) -> bytes:
@@ -91,6 +77,9 @@ class AorRules:
 
 def user_and_host(text: bytes) -> tuple[bytes, bytes]:
     """The user of a URI, its escapes undone, b"" where it has none, and its host. SipError as of `AorRules.of`."""
+    usual = usual_uri(text) if len(text) <= MAX_USER else None
+    if usual is not None:
+        return usual
     try:
         uri = parse_uri(text)
     except SipError:

@@ -1,18 +1,17 @@
 """From the Contact header fields of a REGISTER to the bindings it asks for (RFC 3261 section 10.2.1)."""
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
 from openserd.core.message import known_uri
 from openserd.core.network.transport import Listener
 from openserd.errors import SipError
-from openserd.mods.registrar.aor import HOST, NAME_AND_DISPLAY, PORT_AND_PARAMS, USER
 from openserd.mods.registrar.path import path_vector, received_of
 from openserd.mods.registrar.sockets import Sockets
 from openserd.parser import names
 from openserd.parser.methods import ALL_METHODS, method_mask
 from openserd.parser.numbers import LINE_NUMBERS, MAX_SECONDS, NO_NUMBER, read_seconds
+from openserd.parser.usual import usual_address, usual_uri
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
@@ -25,6 +24,7 @@ MAX_CALL_ID: Final = 255
 MAX_USER_AGENT: Final = 254
 UNREADABLE_EXPIRES: Final = 3600  #: seconds for an `expires` parameter that is no number
 NO_Q: Final = -1  #: q unspecified
+MAX_DIGITS: Final = 10
 PAST: Final = 1  #: when a contact that is to be removed expires
 NO_USER_AGENT: Final = b"n/a"
 STAR: Final = b"*"
@@ -33,10 +33,7 @@ STAR: Final = b"*"
 #: None for those that it does not have.
 Contact = tuple[bytes, bytes | None, int | None, int | None, bytes | None]
 
-#: A Contact line with one contact and no parameter but `expires`.
-_USUAL_CONTACT: Final = re.compile(
-    NAME_AND_DISPLAY + rb"<(sips?:(?:" + USER + rb"@)?" + HOST + PORT_AND_PARAMS + rb")>(?:;expires=([0-9]{1,9}+))?\r\n"
-)
+_EXPIRES: Final = b";expires="
 
 
 class Terms:
@@ -67,10 +64,13 @@ class Terms:
             asked = header is not None
         if asked and not seconds:
             return PAST
-        seconds = max(seconds, self.min_expires)
-        if self.max_expires:
-            seconds = min(seconds, self.max_expires)
-        return min(now + seconds, MAX_SECONDS) if seconds else PAST
+        if seconds < self.min_expires:
+            seconds = self.min_expires
+        if seconds > self.max_expires > 0:
+            seconds = self.max_expires
+        if not seconds:
+            return PAST
+        return now + seconds if seconds < MAX_SECONDS - now else MAX_SECONDS
 
 
 class ContactReader:
@@ -134,16 +134,17 @@ class ContactReader:
         if via_path:
             cflags |= self.nat_bflag
         received = b"" if self.received_avp is None else self.received(msg, self.received_avp)
-        bindings: dict[bytes, Binding] = {}
+        bindings = []
         for uri, expires, methods, q, own_received in contacts:
-            bindings[uri] = binding = self.binding(
+            binding = self.binding(
                 self.terms.expires_at(expires, header, now), cseq, flags, cflags,
                 allowed if methods is None else methods, now, self.terms.default_q if q is None else q, uri, call_id,
                 user_agent, socket, via_path or own_received or received, path,
             )  # fmt: skip
             if len(uri) > MAX_CONTACT or len(binding.received) > MAX_RECEIVED:
                 raise SipError("Contact/received too long")
-        return list(bindings.values())
+            bindings.append(binding)
+        return bindings if len(bindings) == 1 else [*{binding.uri: binding for binding in bindings}.values()]
 
     def contacts(self, msg: "SipMsg") -> list[Contact]:
         """The contacts of a REGISTER in any form that there is."""
@@ -170,12 +171,17 @@ class ContactReader:
 
 
 def usual_contact(msg: "SipMsg") -> list[Contact]:
-    """The contact of a REGISTER that has one, written as most phones write it; nothing in any other case."""
+    """The contact of a REGISTER that has one, without parameters but `expires`; nothing in any other case."""
     line = msg.layout.only.get(names.CONTACT)
-    if line is None:
+    usual = None if line is None else usual_address(msg.lines[line])
+    if usual is None or usual_uri(usual[0]) is None:
         return []
-    usual = _USUAL_CONTACT.fullmatch(msg.lines[line])
-    return [] if usual is None else [(usual[1], usual[2], None, None, None)]
+    uri, params = usual
+    if not params:
+        return [(uri, None, None, None, None)]
+    _, found, expires = params.partition(_EXPIRES)
+    is_alone = found + expires == params and expires.isdigit() and len(expires) < MAX_DIGITS
+    return [(uri, expires, None, None, None)] if is_alone else []
 
 
 def contact_values(msg: "SipMsg") -> "list[NameAddr]":

@@ -115,9 +115,11 @@ class Rules:
 
         OpenSER: URIs are compared byte by byte, where RFC 3261 section 10.3 item 7 compares them as URIs.
         """
-        for index, binding in enumerate(bindings):
+        index = 0
+        for binding in bindings:
             if binding.uri == uri and (self.matching_mode != CONTACT_CALLID or binding.call_id == call_id):
                 return index
+            index += 1  # noqa: SIM113 - there is one binding, most often: no object is made for it
         return -1
 
     def judge(self, known: Binding, call_id: bytes, cseq: int, now: int) -> Verdict:

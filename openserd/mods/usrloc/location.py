@@ -134,7 +134,10 @@ class Location:
         try:
             slot = table.find(key, hash)
             stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
-            valid = [binding for binding in stored if binding.expires > now or not binding.expires]
+            valid = []
+            for binding in stored:
+                if binding.expires > now or not binding.expires:
+                    valid.append(binding)
             n_expired = len(stored) - len(valid)
             bindings = change(valid, now)
             self._store(key, hash, slot, stored, bindings)

@@ -1,6 +1,9 @@
+import random
+
 import pytest
 
 from openserd.errors import SipError
+from openserd.parser import digest
 from openserd.parser.digest import parse_challenge, parse_credentials
 
 FULL = (
@@ -50,3 +53,34 @@ def test_malformed_credentials_are_refused_at_their_offset(value, offset):
     with pytest.raises(SipError) as caught:
         parse_credentials(value, 10)
     assert caught.value.offset == offset
+
+
+USUAL = (
+    b'username="alice", realm="example.com", nonce="6b8b4567a1", uri="sip:example.com;x=y", response="0c5d", '
+    b'algorithm=MD5,cnonce="0a4f113b", opaque="", qop=auth, nc=00000001'
+)
+
+
+def fields_or_offset(read, value):
+    try:
+        return read(value, 0, 0)
+    except SipError as error:
+        return error.reason, error.offset
+
+
+def test_usual_fields_are_read_at_once_to_what_their_grammar_makes_of_them(monkeypatch):
+    wanted = digest._read_fields(USUAL, 0, 0)
+    monkeypatch.setattr(digest, "_read_fields", None)
+    assert digest._fields(USUAL, 0, 0) == wanted
+    assert len(wanted) == 10
+
+
+def test_fields_with_any_fault_or_oddity_are_read_as_by_their_grammar():
+    chance = random.Random(1)
+    pieces = [b'"', b",", b"=", b"\\", b" ", b"\t", b"a", b"nc=1", b',realm="r"', b"NC", b"-", b"\x00", b"\xff", b'""']
+    for _ in range(4000):
+        value = USUAL
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(1, len(value) + 1)  # white space before all fields goes with the scheme
+            value = value[:at] + chance.choice(pieces) + value[at + chance.choice((0, 0, 1, 2)) :]
+        assert fields_or_offset(digest._fields, value) == fields_or_offset(digest._read_fields, value), value

@@ -1,7 +1,9 @@
 import pytest
 
 from openserd.errors import SipError
-from openserd.parser.head import parse_start_line, split_head
+from openserd.parser import names
+from openserd.parser.head import parse_start_line, split_careful, split_head
+from openserd.parser.message import Message
 
 HEAD = b"OPTIONS sip:a SIP/2.0\r\nVia: x\r\nSubject: y\r\n\r\nbody\r\n\r\nrest"
 
@@ -20,9 +22,11 @@ def test_line_breaks_before_the_start_line_are_skipped():
 
 def test_folds_become_spaces_of_the_same_length():
     folded = b"OPTIONS sip:a SIP/2.0\r\nSubject: a\r\n b\r\n\t\r\n  c\r\nVia: x\r\n\r\n"
-    buf, lines, _ = split_head(folded)
+    buf, lines, _ = split_careful(folded)
     assert len(buf) == len(folded)
     assert lines[1] == b"Subject: a   b  \t    c\r\n"
+    message = Message(folded)
+    assert (message.buf, message.lines, message.hdr_ids) == (buf, lines[1:], (names.SUBJECT, names.VIA))
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\r\n"])
