@@ -4,7 +4,7 @@
 """
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import contact_list
 from openserd.core.lumps import apply_lumps
@@ -16,7 +16,25 @@ from openserd.parser.via import Via
 if TYPE_CHECKING:
     from openserd.core.context import Core
 
+MOST_STATUS_LINES: Final = 256  #: a script may make reasons of what it receives
+
 log = logging.getLogger("openserd")
+
+
+class StatusLines(dict[tuple[int, bytes], bytes]):
+    """(code, reason) -> the status line; there are few."""
+
+    __slots__ = ()
+
+    def __missing__(self, written: tuple[int, bytes]) -> bytes:
+        """The line of a code and reason that come for the first time."""
+        line = b"SIP/2.0 %d %b\r\n" % written
+        if len(self) < MOST_STATUS_LINES:
+            self[written] = line
+        return line
+
+
+STATUS_LINES: Final = StatusLines()
 
 
 def build_reply(
@@ -35,9 +53,8 @@ def build_reply(
     """
     copied = copied_lines(msg, code, to_tag)
     if not (body or msg.branches or core.params.sip_warning):
-        added = b"".join(msg.reply_headers)
-        return b"SIP/2.0 %d %b\r\n%b%b%b%b" % (code, reason, copied, added, headers, core.reply_end)
-    out = [b"SIP/2.0 %d %b\r\n" % (code, reason), copied]
+        return b"".join([STATUS_LINES[code, reason], copied, *msg.reply_headers, headers, core.reply_end])
+    out = [STATUS_LINES[code, reason], copied]
     if 300 <= code < 400 and msg.branches:
         out.append(b"Contact: %b\r\n" % contact_list(msg.branches))
     out += msg.reply_headers
@@ -54,14 +71,14 @@ def build_reply(
 def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
     """The header lines that a reply takes over, the top Via corrected and the To tagged."""
     layout = msg.layout
-    tag = b"" if to_tag is None or code < 180 or msg.has_to_tag() else b";tag=%b\r\n" % to_tag
+    if to_tag is not None and (code < 180 or msg.has_to_tag()):
+        to_tag = None
     lines = msg.lines
     via_lumps = msg.via_lumps()
-    if tag or via_lumps:
+    if to_tag is not None or via_lumps:
         lines = lines.copy()
-        to_line = layout.target
-        if tag and to_line >= 0:
-            lines[to_line] = lines[to_line].rstrip() + tag
+        if to_tag is not None:
+            lines[layout.target] = b"%b;tag=%b\r\n" % (lines[layout.target].rstrip(), to_tag)
         if via_lumps:
             via_line = msg.top_via().line
             lines[via_line] = apply_lumps(msg.buf, *msg.line_span(via_line), via_lumps, None)

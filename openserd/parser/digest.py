@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from openserd.errors import SipError
+from openserd.parser.learned import Learned
 from openserd.parser.params import QUOTED, TOKEN, skip_space, unquote
 
 _SCHEME: Final = re.compile(rb"(" + TOKEN + rb"++)(?:[ \t]++|\Z)")
@@ -11,10 +12,9 @@ _FIELD: Final = re.compile(
     rb"(" + TOKEN + rb"++)[ \t]*+=[ \t]*+(" + QUOTED + rb'|[^\s,"]*+)[ \t]*+(?:(,)|\Z)', re.DOTALL
 )
 
-#: The fields of credentials, as almost everyone writes their names.
-_USUAL_NAMES: Final = frozenset(
-    (b"username", b"realm", b"nonce", b"uri", b"response", b"algorithm", b"cnonce", b"opaque", b"qop", b"nc")
-)
+#: The names of fields, as almost everyone writes them.
+_USUAL_NAMES: Final = frozenset(b"username realm nonce uri response algorithm cnonce opaque qop nc".split())
+_USUAL_TOKEN: Final = re.compile(rb"[A-Za-z0-9\-]++")
 _BACKSLASH: Final = ord("\\")
 
 DIGEST: Final = b"digest"
@@ -122,22 +122,57 @@ def parse_challenge(value: bytes, offset: int = 0) -> Challenge:
     return parse_credentials(value, offset)
 
 
+#: What stands before a quoted text: the fields without quotes, and the name of the one that the text belongs to, b"" at
+#: the end of all.
+Gap = tuple[tuple[tuple[bytes, bytes], ...], bytes]
+
+
+def _read_first_gap(text: bytes) -> Gap | None:
+    """The first gap; None where there is anything unusual."""
+    fields = []
+    *whole, last = text.split(b",")
+    for field in whole:
+        name, _, token = field.strip(b" \t").partition(b"=")
+        if name not in _USUAL_NAMES or _USUAL_TOKEN.fullmatch(token) is None:
+            return None
+        fields.append((name, token))
+    name, equals, token = last.strip(b" \t").partition(b"=")
+    if equals and name not in _USUAL_NAMES:
+        return None
+    if not token:
+        return (tuple(fields), name) if equals or not text else None
+    return ((*fields, (name, token)), b"") if _USUAL_TOKEN.fullmatch(token) is not None else None
+
+
+def _read_gap(text: bytes) -> Gap | None:
+    """The gap between two quoted texts, or after the last one."""
+    return _read_first_gap(text[1:]) if text[:1] == b"," and len(text) > 1 else None if text else ((), b"")
+
+
+_FIRST_GAPS: Final = Learned(_read_first_gap)
+_GAPS: Final = Learned(_read_gap)
+
+
 def _fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:
-    """As `_read_fields`, quick where they are written as usual: no comma, quote or backslash inside of quotes."""
+    """As `_read_fields`, quick where they are written as usual: quotes part texts from gaps (2.8 -> 1.3 us)."""
     fields: dict[bytes, bytes] = {}
-    for field in value[start:].split(b","):
-        name, _, text = field.partition(b"=")
-        name = name.strip(b" \t")
-        pieces = text.split(b'"')
-        if len(pieces) == 3 and not pieces[0] and not pieces[2]:
-            text = pieces[1]
-        elif not text.isalnum():
+    pieces = value[start:].split(b'"')
+    n_tokens = 0
+    gaps: Learned[Gap | None] = _FIRST_GAPS
+    following = iter(pieces)
+    for gap in following:
+        found = gaps[gap]
+        if found is None:
             break
-        if name not in _USUAL_NAMES or name in fields:
-            break
-        fields[name] = text
+        tokens, name = found
+        if tokens:
+            fields.update(tokens)
+            n_tokens += len(tokens)
+        if name:
+            fields[name] = next(following, b"")
+        gaps = _GAPS
     else:
-        if _BACKSLASH not in value:
+        if len(fields) == n_tokens + len(pieces) // 2 and len(pieces) & 1 and _BACKSLASH not in value:
             return fields
     return _read_fields(value, start, offset)
 

@@ -17,7 +17,7 @@ from openserd.errors import SipError
 from openserd.parser import names
 from openserd.parser.cseq import CSEQ_LINES, CSeq, parse_cseq
 from openserd.parser.digest import Credentials, parse_credentials
-from openserd.parser.head import STATUS_LINES, parse_start_line, split_careful, split_head
+from openserd.parser.head import START_LINES, parse_start_line, split_careful, split_head
 from openserd.parser.layout import ABSENT, SEVERAL, layout_of
 from openserd.parser.learned import LONGEST_LEARNED, MOST_LEARNED
 from openserd.parser.methods import method_mask
@@ -75,7 +75,7 @@ class Message:
             first = lines.pop(0)
             layout = layout_of(lines)
         self.layout = layout
-        start_line = STATUS_LINES[first] if first[:4] == b"SIP/" else parse_start_line(first)
+        start_line = START_LINES[first] or parse_start_line(first)
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
         self.hdr_ids = layout.ids
         self.lines = lines  #: header lines, each with its CRLF

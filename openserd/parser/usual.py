@@ -15,6 +15,7 @@ it the grammar of the field decides; all functions here but `read_via` say None 
 import re
 from typing import Final
 
+from openserd.parser.learned import Learned
 from openserd.parser.params import VALUE
 from openserd.parser.via import HOST, Via, first_via
 
@@ -61,8 +62,10 @@ def usual_tag(line: bytes) -> bytes | None:
     """The tag in a From or To line, b"" where it has none (0.5 -> 0.2 us)."""
     head, found, text = line.partition(_TAG)
     if head in _address_heads:
+        if not found:
+            return b""
         tag = text[:-2]
-        if not found or tag.isalnum() or tag.replace(b"-", b"").isalnum():
+        if tag.isalnum() or tag.replace(b"-", b"").isalnum():
             return tag
     match = _ADDRESS_LINE.fullmatch(line)
     if match is None:
@@ -104,6 +107,10 @@ def usual_uri(uri: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
+#: The same for URIs that come again, as those of phones that register do (0.9 -> 0.15 us).
+USUAL_URIS: Final = Learned(usual_uri)
+
+
 def usual_branch(line: bytes) -> bytes | None:
     """The branch in a Via line that holds one Via (1.0 -> 0.4 us)."""
     head, _, text = line.partition(_BRANCH)
@@ -130,7 +137,8 @@ def read_via(line: bytes, at: int, buf: bytes) -> Via:
     transport, host, port, start, host_start, sent_by_end, rport = known
     is_last = text[-8:] == _RPORT_AT_END
     branch = text[:-8] if is_last else text[:-2]
-    if not branch.replace(b"-", b"").replace(b".", b"").isalnum() or (is_last and rport):
+    is_plain = branch.isalnum() or branch.replace(b"-", b"").replace(b".", b"").isalnum()
+    if not is_plain or (is_last and rport):
         return first_via(buf, at + line.index(b":") + 1, end)
     via = Via(transport, host, port, branch, line[sent_by_end:-2], at + start, at + host_start, at + sent_by_end, end)
     if is_last:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from openserd.errors import SipError
-from openserd.mods.auth.digest import ALGORITHMS, AUTH, AUTH_INT, MD5, Algorithm
+from openserd.mods.auth.digest import ALGORITHMS, AS_WRITTEN, AUTH, AUTH_INT, MD5, Algorithm
 from openserd.mods.auth.nonce import NEVER
 from openserd.parser import names
 from openserd.parser.digest import DIGEST, Credentials, parse_credentials
@@ -52,7 +52,9 @@ class Presented:
         field = credentials.fields.get
         qop, algorithm = field(b"qop"), field(b"algorithm")
         self.qop = qop.strip().lower() if qop else b""
-        self.algorithm: Algorithm | None = ALGORITHMS.get(algorithm.strip().lower()) if algorithm else MD5
+        self.algorithm: Algorithm | None = MD5
+        if algorithm:
+            self.algorithm = AS_WRITTEN.get(algorithm) or ALGORITHMS.get(algorithm.strip().lower())
         self.user = self.username = username = field(b"username", b"")
         self.user_domain = b""
         if AT in username and len(username) >= MIN_NAME:

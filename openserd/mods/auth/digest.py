@@ -73,6 +73,8 @@ ALGORITHMS: Final = {
         Algorithm(b"SHA-512-256-sess", sha512_256, 64, "_sha512t256"),
     )
 }
+#: By name as it is written here, and by most phones.
+AS_WRITTEN: Final = {algorithm.name: algorithm for algorithm in ALGORITHMS.values()}
 
 
 def calc_ha1(user: bytes, realm: bytes, password: bytes, algorithm: Algorithm = MD5) -> bytes:

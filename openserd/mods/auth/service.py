@@ -41,7 +41,7 @@ class Authentication:
     `rpid_avp` names the AVP that holds the user's Remote-Party-ID, None where there is none.
     """
 
-    __slots__ = ("algorithms", "calc_ha1", "history", "nonces", "qop", "realm_prefix", "rpid_avp", "sl")
+    __slots__ = ("algorithms", "calc_ha1", "history", "nonces", "realm_prefix", "rpid_avp", "sl", "takes_auth")
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Authentication:
         self.history = history
         self.realm_prefix = realm_prefix
         self.algorithms = frozenset(algorithms)
-        self.qop = frozenset(qop)
+        self.takes_auth = AUTH in qop  #: whether protection of the body is not asked for
         self.rpid_avp = rpid_avp
         self.calc_ha1 = calc_ha1
 
@@ -82,18 +82,13 @@ class Authentication:
         except SipError as error:
             log.info("auth: credentials are refused: %s", error)
             return self.refuse(msg, 400, b"Bad Request"), None
-        if presented is None or not self.is_acceptable(presented):
+        # They have to answer a challenge as it is sent here: algorithm, protection and nonce.
+        if presented is None or presented.algorithm not in self.algorithms:
             return NOT_AUTHORIZED, None
-        return CHECK, presented
-
-    def is_acceptable(self, presented: Presented) -> bool:
-        """Whether credentials answer a challenge as it is sent here: algorithm, protection and nonce."""
-        if presented.algorithm not in self.algorithms:
-            return False
-        if AUTH not in self.qop and presented.qop != AUTH_INT:
-            return False
-        presented.expires = self.nonces.expires(presented.credentials.fields[b"nonce"])
-        return presented.expires != NEVER
+        if not self.takes_auth and presented.qop != AUTH_INT:
+            return NOT_AUTHORIZED, None
+        presented.expires = expires = self.nonces.expires(presented.credentials.fields[b"nonce"])
+        return (NOT_AUTHORIZED, None) if expires == NEVER else (CHECK, presented)
 
     def check_response(self, presented: Presented, ha1: bytes, msg: "SipMsg") -> bool:
         """Whether the response is the one that the user's HA1 gives. SipError where the body is cut short."""

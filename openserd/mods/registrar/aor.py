@@ -50,7 +50,7 @@ class AorRules:
         """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""
         line = msg.layout.target
         usual = usual_address(msg.lines[line]) if line >= 0 and self.aor_avp is None else None
-        return self.of(msg, msg.to.uri) if usual is None else self.normal(usual[0])
+        return self.of(msg, msg.to.uri) if usual is None else self.known[usual[0]]
 
     def normal(self, text: bytes) -> bytes:
         """The AoR of a URI: its user, escapes undone, with `use_domain` its host behind an @.

@@ -11,7 +11,7 @@ from openserd.mods.registrar.sockets import Sockets
 from openserd.parser import names
 from openserd.parser.methods import ALL_METHODS, method_mask
 from openserd.parser.numbers import LINE_NUMBERS, MAX_SECONDS, NO_NUMBER, read_seconds
-from openserd.parser.usual import usual_address, usual_uri
+from openserd.parser.usual import USUAL_URIS, usual_address
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
@@ -126,7 +126,7 @@ class ContactReader:
         user_agent = msg.header(names.USER_AGENT)
         if not user_agent or len(user_agent) > MAX_USER_AGENT:
             user_agent = NO_USER_AGENT
-        socket = self.sockets.text(self.listener(msg))
+        socket = self.sockets.text(self.listener(msg) if msg.flags & self.sock_flag else msg.listener)
         allowed = method_mask(msg.headers(names.ALLOW)) if names.ALLOW in msg.layout.first else ALL_METHODS
         cflags = msg.branch_flags
         path = path_vector(msg) if self.use_path else b""
@@ -163,10 +163,9 @@ class ContactReader:
         return value if isinstance(value, bytes) else b""
 
     def listener(self, msg: "SipMsg") -> Listener:
-        """The listener that the contact is to be reached by."""
-        if msg.flags & self.sock_flag:
-            for index in msg.indexes_named(self.sock_hdr_name):
-                return self.sockets.read(msg.value(index)) or msg.listener
+        """The listener that the contact is to be reached by, as the request says it where it does."""
+        for index in msg.indexes_named(self.sock_hdr_name):
+            return self.sockets.read(msg.value(index)) or msg.listener
         return msg.listener
 
 
@@ -174,7 +173,7 @@ def usual_contact(msg: "SipMsg") -> list[Contact]:
     """The contact of a REGISTER that has one, without parameters but `expires`; nothing in any other case."""
     line = msg.layout.only.get(names.CONTACT)
     usual = None if line is None else usual_address(msg.lines[line])
-    if usual is None or usual_uri(usual[0]) is None:
+    if usual is None or USUAL_URIS[usual[0]] is None:
         return []
     uri, params = usual
     if not params:
