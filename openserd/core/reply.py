@@ -4,6 +4,7 @@
 """
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import contact_list
@@ -53,8 +54,8 @@ def build_reply(
     """
     copied = copied_lines(msg, code, to_tag)
     if not (body or msg.branches or core.params.sip_warning):
-        return b"".join([STATUS_LINES[code, reason], copied, *msg.reply_headers, headers, core.reply_end])
-    out = [STATUS_LINES[code, reason], copied]
+        return b"".join([STATUS_LINES[code, reason], *copied, *msg.reply_headers, headers, core.reply_end])
+    out = [STATUS_LINES[code, reason], *copied]
     if 300 <= code < 400 and msg.branches:
         out.append(b"Contact: %b\r\n" % contact_list(msg.branches))
     out += msg.reply_headers
@@ -68,7 +69,7 @@ def build_reply(
     return b"".join(out)
 
 
-def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
+def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> Sequence[bytes]:
     """The header lines that a reply takes over, the top Via corrected and the To tagged."""
     layout = msg.layout
     if to_tag is not None and (code < 180 or msg.has_to_tag()):
@@ -82,7 +83,7 @@ def copied_lines(msg: SipMsg, code: int, to_tag: bytes | None) -> bytes:
         if via_lumps:
             via_line = msg.top_via().line
             lines[via_line] = apply_lumps(msg.buf, *msg.line_span(via_line), via_lumps, None)
-    return b"".join((layout.copied_with_route if 180 <= code < 300 else layout.copied)(lines))
+    return (layout.copied_with_route if 180 <= code < 300 else layout.copied)(lines)
 
 
 def warning_line(msg: SipMsg) -> bytes:

@@ -34,7 +34,7 @@ class Layout:
     indexes, ABSENT where there is none; so is `content_length`, but SEVERAL where there are more.  `is_complete` tells
     that none of those that every message needs is absent, `repeated` which fields are there twice that must not be.
     `is_folded` tells that a line begins with white space: it goes on with the one before, and nothing else here holds.
-    `copied(lines)` and `copied_with_route(lines)` are the lines that a reply takes over.
+    `copied(lines)` and `copied_with_route(lines)` are the lines that a reply takes over, a copy.
     """
 
     __slots__ = (

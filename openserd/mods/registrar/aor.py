@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
 from openserd.errors import SipError
-from openserd.parser.learned import Learned
+from openserd.parser.learned import LONGEST_LINE, Learned
 from openserd.parser.uri import parse_uri, unescape
 from openserd.parser.usual import usual_address, usual_uri
 
@@ -27,7 +27,7 @@ class AorRules:
     mask of its classes) whose text, a URI, takes the place of the message's own.
     """
 
-    __slots__ = ("aor_avp", "case_sensitive", "known", "realm_prefix", "use_domain")
+    __slots__ = ("aor_avp", "case_sensitive", "known", "known_lines", "realm_prefix", "use_domain")
 
     def __init__(
         self, *, use_domain: bool, case_sensitive: bool, realm_prefix: bytes, aor_avp: tuple[Name, int] | None
@@ -37,6 +37,7 @@ class AorRules:
         self.realm_prefix = realm_prefix.lower()
         self.aor_avp = aor_avp
         self.known = Learned(self.normal)
+        self.known_lines = Learned(self.of_line, LONGEST_LINE)
 
     def of(self, msg: "SipMsg", uri: bytes) -> bytes:
         """The AoR that `uri` names, or the AVP instead. SipError with the reason and code of the reply."""
@@ -49,8 +50,13 @@ class AorRules:
     def of_to(self, msg: "SipMsg") -> bytes:
         """The AoR that To names, as of `of`: which one a REGISTER is about (RFC 3261 section 10.3 item 5)."""
         line = msg.layout.target
-        usual = usual_address(msg.lines[line]) if line >= 0 and self.aor_avp is None else None
-        return self.of(msg, msg.to.uri) if usual is None else self.known[usual[0]]
+        aor = self.known_lines[msg.lines[line]] if line >= 0 and self.aor_avp is None else None
+        return self.of(msg, msg.to.uri) if aor is None else aor
+
+    def of_line(self, line: bytes) -> bytes | None:
+        """The AoR that a To line names, None where it is written in an unusual way."""
+        usual = usual_address(line)
+        return None if usual is None else self.normal(usual[0])
 
     def normal(self, text: bytes) -> bytes:
         """The AoR of a URI: its user, escapes undone, with `use_domain` its host behind an @.

@@ -1,5 +1,6 @@
 """From the Contact header fields of a REGISTER to the bindings it asks for (RFC 3261 section 10.2.1)."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.avp import Name
@@ -9,9 +10,10 @@ from openserd.errors import SipError
 from openserd.mods.registrar.path import path_vector, received_of
 from openserd.mods.registrar.sockets import Sockets
 from openserd.parser import names
+from openserd.parser.learned import LONGEST_LINE, Learned
 from openserd.parser.methods import ALL_METHODS, method_mask
 from openserd.parser.numbers import LINE_NUMBERS, MAX_SECONDS, NO_NUMBER, read_seconds
-from openserd.parser.usual import USUAL_URIS, usual_address
+from openserd.parser.usual import usual_address, usual_uri
 
 if TYPE_CHECKING:
     from openserd.core.message import SipMsg
@@ -169,18 +171,27 @@ class ContactReader:
         return msg.listener
 
 
-def usual_contact(msg: "SipMsg") -> list[Contact]:
+def usual_contact(msg: "SipMsg") -> Sequence[Contact]:
     """The contact of a REGISTER that has one, without parameters but `expires`; nothing in any other case."""
     line = msg.layout.only.get(names.CONTACT)
-    usual = None if line is None else usual_address(msg.lines[line])
-    if usual is None or USUAL_URIS[usual[0]] is None:
-        return []
+    return () if line is None else _CONTACT_LINES[msg.lines[line]]
+
+
+def read_contact(line: bytes) -> tuple[Contact, ...]:
+    """As `usual_contact`, of the line."""
+    usual = usual_address(line)
+    if usual is None or usual_uri(usual[0]) is None:
+        return ()
     uri, params = usual
     if not params:
-        return [(uri, None, None, None, None)]
+        return ((uri, None, None, None, None),)
     _, found, expires = params.partition(_EXPIRES)
     is_alone = found + expires == params and expires.isdigit() and len(expires) < MAX_DIGITS
-    return [(uri, expires, None, None, None)] if is_alone else []
+    return ((uri, expires, None, None, None),) if is_alone else ()
+
+
+#: A phone that refreshes its registration writes the same line each time.
+_CONTACT_LINES: Final = Learned(read_contact, LONGEST_LINE)
 
 
 def contact_values(msg: "SipMsg") -> "list[NameAddr]":
