@@ -182,7 +182,8 @@ class SipMsg(Message):
         line = max_forwards_line(hops)
         index = self.layout.max_forwards
         if index >= 0:
-            start, end = self.line_span(index)
+            start = self.line_start(index)
+            end = start + len(self.lines[index])
             if self.lumps:
                 self.replace_line(start, end, line)
             else:

@@ -61,7 +61,7 @@ class Message:
 
     __slots__ = (
         "_addresses", "_call_id", "_content_length", "_cseq", "_from", "_from_tag", "_max_forwards", "_starts",
-        "_to", "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "end", "hdr_ids", "is_request",
+        "_to", "_to_tag", "_top_branch", "_via1", "_vias", "body_start", "buf", "end", "is_request",
         "layout", "line_end", "lines", "method", "reason", "ruri", "start_error", "status",
     )  # fmt: skip
 
@@ -77,7 +77,6 @@ class Message:
         self.layout = layout
         start_line = START_LINES[first] or parse_start_line(first)
         self.is_request, self.method, self.ruri, self.status, self.reason, self.start_error = start_line
-        self.hdr_ids = layout.ids
         self.lines = lines  #: header lines, each with its CRLF
         self.line_end = len(first)
         self.body_start = body_start = end + 2
@@ -107,6 +106,11 @@ class Message:
         self._max_forwards: int | _Lazy | None = _UNREAD
 
     # Header lines
+
+    @property
+    def hdr_ids(self) -> tuple[int, ...]:
+        """The header field of each header line."""
+        return self.layout.ids
 
     @property
     def hdr_starts(self) -> list[int]:

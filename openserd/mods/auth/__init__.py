@@ -129,11 +129,11 @@ class Auth(Module):
 
         0 asked, or answered 400 as no realm could be told; -1 the reply could not be sent (an ACK has none).
         """
-        return self.challenge(msg, realm, bool(qop), names.AUTHORIZATION)
+        return self.challenge(msg, realm, qop != 0, names.AUTHORIZATION)
 
     def proxy_challenge(self, msg: "SipMsg", realm: bytes, qop: int) -> int:
         """Asks for credentials with 407 Proxy Authentication Required; results as of `www_challenge`."""
-        return self.challenge(msg, realm, bool(qop), names.PROXY_AUTHORIZATION)
+        return self.challenge(msg, realm, qop != 0, names.PROXY_AUTHORIZATION)
 
     def challenge(self, msg: "SipMsg", realm: bytes, has_qop: bool, header: int) -> int:
         """Asks for credentials in `header`."""
@@ -144,9 +144,8 @@ class Auth(Module):
             return self.auth.refuse(msg, 400, b"Bad Request")
         is_www = header == names.AUTHORIZATION
         now = int(msg.received_at)
-        msg.reply_headers += self.challenger.lines(
-            WWW if is_www else PROXY, realm, now, has_qop=has_qop, is_stale=is_stale(msg, header)
-        )
+        stale = msg.attachments is not None and is_stale(msg, header)
+        msg.reply_headers += self.challenger.lines(WWW if is_www else PROXY, realm, now, has_qop, stale)
         code, reason = (401, b"Unauthorized") if is_www else (407, b"Proxy Authentication Required")
         return STOP if self.auth.sl.reply(msg, code, reason) else FALSE
 
@@ -158,11 +157,11 @@ class Auth(Module):
         With flag 1, `password` is HA1. -1 there is none, the password is wrong or empty, the nonce is wrong or too old;
         0 answered with 400, as the credentials are malformed.
         """
-        return self.authenticate(msg, realm, password, bool(flags), names.AUTHORIZATION)
+        return self.authenticate(msg, realm, password, flags != 0, names.AUTHORIZATION)
 
     def pv_proxy_authenticate(self, msg: "SipMsg", realm: bytes, password: bytes, flags: int) -> int:
         """As `pv_www_authenticate`, for Proxy-Authorization. Ours, as in Kamailio."""
-        return self.authenticate(msg, realm, password, bool(flags), names.PROXY_AUTHORIZATION)
+        return self.authenticate(msg, realm, password, flags != 0, names.PROXY_AUTHORIZATION)
 
     def authenticate(self, msg: "SipMsg", realm: bytes, password: bytes, is_ha1: bool, header: int) -> int:
         """What the credentials in `header` come to, with the password as the script knows it."""

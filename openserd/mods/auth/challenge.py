@@ -55,7 +55,7 @@ class Challenger:
         self.last: tuple[bytes, bytes, int, bool, bool] | None = None  #: what `last_lines` were written for
         self.last_lines: tuple[bytes, ...] = ()
 
-    def lines(self, name: bytes, realm: bytes, now: int, *, has_qop: bool, is_stale: bool) -> tuple[bytes, ...]:
+    def lines(self, name: bytes, realm: bytes, now: int, has_qop: bool, is_stale: bool) -> tuple[bytes, ...]:
         """The header lines of a challenge that is sent at `now`."""
         asked = name, realm, now, has_qop, is_stale
         if asked != self.last or self.nonces.is_unique:

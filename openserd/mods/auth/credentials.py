@@ -121,7 +121,7 @@ def marks_of(msg: "SipMsg") -> list[int]:
 def mark_authorized(msg: "SipMsg", presented: Presented) -> None:
     """Notes that credentials have been found right."""
     if msg.attachments is None:
-        msg.attach(ATTACHMENT, _FOUND_RIGHT[presented.header] % presented.line)
+        msg.attachments = {ATTACHMENT: _FOUND_RIGHT[presented.header] % presented.line}
         return
     marks = marks_of(msg)
     marks[HEADERS.index(presented.header)] = presented.line

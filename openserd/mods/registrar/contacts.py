@@ -206,8 +206,8 @@ def contact_values(msg: "SipMsg") -> "list[NameAddr]":
 
 def expires_header(msg: "SipMsg") -> int | None:
     """Expires in seconds; None when absent or, as RFC 2543 allowed, a date."""
-    line = msg.find(names.EXPIRES)
-    if line < 0:
+    line = msg.layout.first.get(names.EXPIRES)
+    if line is None:
         return None
     seconds = LINE_NUMBERS[msg.lines[line]]
     if seconds != NO_NUMBER:

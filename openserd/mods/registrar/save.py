@@ -170,10 +170,11 @@ def contact_header(bindings: "list[Binding]", now: int, received_param: bytes) -
     """
     values = []
     for binding in bindings:
-        if not binding.is_valid(now):
+        seconds = binding.seconds_left(now)
+        if seconds <= 0:
             continue
         q = b"" if binding.q == NO_Q else b";q=%b" % format_q(binding.q)
-        value = b"<%b>%b;expires=%d" % (binding.uri, q, binding.seconds_left(now))
+        value = b"<%b>%b;expires=%d" % (binding.uri, q, seconds)
         if binding.received:
             value += b";%b=%b" % (received_param, quote(binding.received))
         values.append(value)

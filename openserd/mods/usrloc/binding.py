@@ -64,7 +64,8 @@ class Binding(Record):
         return None if self.q == NO_Q else self.q
 
     def seconds_left(self, now: int) -> int:
-        """How long the binding will live; the most seconds that SIP can write for a permanent one."""
+        """How long the binding will live, 0 or less for one that has expired; the most seconds that SIP can write for a
+        permanent one."""
         return self.expires - now if self.expires else MAX_TIME
 
     @property

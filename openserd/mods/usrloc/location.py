@@ -224,7 +224,8 @@ class Location:
             return
         if bindings == stored:
             return
-        payload = HEAD.pack(due(bindings)) + Binding.pack_many(bindings)
+        packed = bindings[0].pack() if len(bindings) == 1 else Binding.pack_many(bindings)
+        payload = HEAD.pack(due(bindings)) + packed
         if slot:
             self.table.replace(slot, payload)
         else:

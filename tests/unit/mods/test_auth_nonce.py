@@ -90,13 +90,13 @@ def test_challenges_of_one_second_are_written_once() -> None:
         challenger.lines(WWW, b"b", NOW, **asked),
         challenger.lines(WWW, b"b", NOW + 1, **asked),
         challenger.lines(PROXY, b"b", NOW + 1, **asked),
-        challenger.lines(PROXY, b"b", NOW + 1, has_qop=True, is_stale=False),
-        challenger.lines(PROXY, b"b", NOW + 1, has_qop=True, is_stale=True),
+        challenger.lines(PROXY, b"b", NOW + 1, True, False),
+        challenger.lines(PROXY, b"b", NOW + 1, True, True),
     ]
     assert len({first, *others}) == 6
 
 
 def test_challenges_with_unique_nonces_are_written_anew() -> None:
     challenger = Challenger(Nonces(b"secret", 300, is_unique=True))
-    made = {challenger.lines(WWW, b"a", NOW, has_qop=True, is_stale=False) for _ in range(5)}
+    made = {challenger.lines(WWW, b"a", NOW, True, False) for _ in range(5)}
     assert len(made) == 5
