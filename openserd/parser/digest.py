@@ -164,12 +164,12 @@ def _fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:
         found = gaps[gap]
         if found is None:
             break
-        tokens, name = found
-        if tokens:
-            fields.update(tokens)
-            n_tokens += len(tokens)
-        if name:
-            fields[name] = next(following, b"")
+        tokens, quoted = found
+        for name, token in tokens:
+            fields[name] = token
+            n_tokens += 1
+        if quoted:
+            fields[quoted] = next(following, b"")
         gaps = _GAPS
     else:
         if len(fields) == n_tokens + len(pieces) // 2 and len(pieces) & 1 and _BACKSLASH not in value:

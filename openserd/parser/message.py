@@ -68,11 +68,11 @@ class Message:
     def __init__(self, buf: bytes) -> None:
         """Finds the lines of `buf`; raises SipError when there is nothing to be routed or answered."""
         self.buf, lines, end = split_head(buf)
-        first = lines.pop(0)
+        first, lines = lines[0], lines[1:]
         layout = layout_of(lines)
         if layout.is_folded:
             self.buf, lines, end = split_careful(buf)
-            first = lines.pop(0)
+            first, lines = lines[0], lines[1:]
             layout = layout_of(lines)
         self.layout = layout
         start_line = START_LINES[first] or parse_start_line(first)

@@ -54,7 +54,7 @@ class Change:
 
     def __call__(self, bindings: "list[Binding]", now: int) -> "list[Binding]":
         """The new bindings. Refused, with the old ones, when CSeq is out of order or they become too many."""
-        changed = list(bindings)
+        changed = [*bindings]
         for binding in self.wanted:
             if not self.rules.apply(changed, binding, now):
                 raise Refused("Invalid CSeq number", bindings=bindings)
