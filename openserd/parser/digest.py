@@ -108,7 +108,7 @@ def parse_credentials(value: bytes, offset: int = 0) -> Credentials:
 
     Raises SipError where a Digest field is malformed or given twice; other schemes are not looked into.
     """
-    if value[:7] == _USUAL_SCHEME and value[7:8] > b" ":
+    if value.startswith(_USUAL_SCHEME):
         return Credentials(value, DIGEST, _fields(value, 7, offset))
     match = _SCHEME.match(value)
     if match is None:
@@ -174,7 +174,7 @@ def _fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:
     else:
         if len(fields) == n_tokens + len(pieces) // 2 and len(pieces) & 1 and _BACKSLASH not in value:
             return fields
-    return _read_fields(value, start, offset)
+    return _read_fields(value, skip_space(value, start, len(value)), offset)
 
 
 def _read_fields(value: bytes, start: int, offset: int) -> dict[bytes, bytes]:

@@ -125,9 +125,8 @@ class ContactReader:
         if len(call_id) > MAX_CALL_ID:
             raise SipError("Callid too long")
         cseq = msg.cseq.number
-        user_agent = msg.header(names.USER_AGENT)
-        if not user_agent or len(user_agent) > MAX_USER_AGENT:
-            user_agent = NO_USER_AGENT
+        line = msg.layout.first.get(names.USER_AGENT)
+        user_agent = NO_USER_AGENT if line is None else _USER_AGENTS[msg.lines[line]]
         socket = self.sockets.text(self.listener(msg) if msg.flags & self.sock_flag else msg.listener)
         allowed = method_mask(msg.headers(names.ALLOW)) if names.ALLOW in msg.layout.first else ALL_METHODS
         cflags = msg.branch_flags
@@ -169,6 +168,15 @@ class ContactReader:
         for index in msg.indexes_named(self.sock_hdr_name):
             return self.sockets.read(msg.value(index)) or msg.listener
         return msg.listener
+
+
+def read_user_agent(line: bytes) -> bytes:
+    """What is kept of a User-Agent line."""
+    value = line.partition(b":")[2].strip()
+    return value if 0 < len(value) <= MAX_USER_AGENT else NO_USER_AGENT
+
+
+_USER_AGENTS: Final = Learned(read_user_agent, LONGEST_LINE)
 
 
 def usual_contact(msg: "SipMsg") -> Sequence[Contact]:
