@@ -5,7 +5,6 @@ Made by the master while it reads the configuration, complete before the fork, t
 
 import logging
 from collections.abc import Callable
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from openserd import __version__
@@ -68,6 +67,8 @@ class Core:
         self.resolver = Resolver()
         self.statistics = Statistics()
         self.stats = CoreStats(self.statistics)
+        #: how a reply made here ends when nothing is added to it and it has no body; b"" before the first
+        self.reply_end = b""
         self.mi = MiRegistry()
         self.routes = Routes()
         self.direct_hops: dict[
@@ -107,14 +108,15 @@ class Core:
             raise ConfigError(f"module {name} is needed but not loaded", hint=f'add loadmodule "{name}.so" before')
         return cast(Any, self.published[name])
 
-    @cached_property
+    @property
     def server_header(self) -> bytes:
         """The Server header line of replies made here, b"" when `server_signature` is off."""
         if not self.params.server_signature:
             return b""
         return (self.params.server_header or f"Server: {SERVER_NAME}").encode() + b"\r\n"
 
-    @cached_property
-    def reply_end(self) -> bytes:
-        """How a reply made here ends when nothing is added to it and it has no body."""
-        return self.server_header + b"Content-Length: 0\r\n\r\n"
+    def make_reply_end(self) -> bytes:
+        """Makes `reply_end`, once all parameters are known; no property keeps it, as that would make a dict of this
+        object, and every attribute of it slower."""
+        self.reply_end = self.server_header + b"Content-Length: 0\r\n\r\n"
+        return self.reply_end

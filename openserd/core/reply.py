@@ -54,7 +54,8 @@ def build_reply(
     """
     copied = copied_lines(msg, code, to_tag)
     if not (body or msg.branches or core.params.sip_warning):
-        return b"".join([STATUS_LINES[code, reason], *copied, *msg.reply_headers, headers, core.reply_end])
+        end = core.reply_end or core.make_reply_end()
+        return b"".join([STATUS_LINES[code, reason], *copied, *msg.reply_headers, headers, end])
     out = [STATUS_LINES[code, reason], *copied]
     if 300 <= code < 400 and msg.branches:
         out.append(b"Contact: %b\r\n" % contact_list(msg.branches))

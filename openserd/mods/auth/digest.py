@@ -51,7 +51,8 @@ class Algorithm:
 
     def hash(self, data: bytes) -> bytes:
         """The hash of `data` in hexadecimal."""
-        return self.make(data).hexdigest().encode()
+        make = self.make
+        return make(data).hexdigest().encode()
 
 
 def sha512_256(data: bytes) -> Digest:

@@ -136,8 +136,9 @@ class ContactReader:
             cflags |= self.nat_bflag
         received = b"" if self.received_avp is None else self.received(msg, self.received_avp)
         bindings = []
+        make = self.binding
         for uri, expires, methods, q, own_received in contacts:
-            binding = self.binding(
+            binding = make(
                 self.terms.expires_at(expires, header, now), cseq, flags, cflags,
                 allowed if methods is None else methods, now, self.terms.default_q if q is None else q, uri, call_id,
                 user_agent, socket, via_path or own_received or received, path,

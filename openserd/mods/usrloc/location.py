@@ -19,7 +19,7 @@ from typing import Final
 from openserd.core.management.statistics import Statistic, Statistics
 from openserd.errors import ResourceError
 from openserd.mods.usrloc.binding import Binding, Rules, next_expiry
-from openserd.shm.table import Table
+from openserd.shm.table import Table, key_hash
 
 log = logging.getLogger("openserd")
 
@@ -111,7 +111,7 @@ class Location:
         """The bindings of an AoR in their order, with those that have expired and are not removed yet."""
         table = self.table
         key = self.domains[domain].prefix + aor
-        hash = table.hash(key)
+        hash = key_hash(key)
         table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
@@ -129,7 +129,7 @@ class Location:
         table = self.table
         known = self.domains[domain]
         key = known.prefix + aor
-        hash = table.hash(key)
+        hash = key_hash(key)
         table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)

@@ -64,6 +64,7 @@ class Replies:
         """The transaction after the reply, or before it where its script wants to see it first and has not yet; None
         where there is none for it."""
         store = self.store
+        clock = store.now
         slot, label, number = own
         hash_ = store.table.hash_of(slot)
         method = msg.cseq.method
@@ -72,7 +73,7 @@ class Replies:
             t = store.reload(slot, store.label(label), hash_)
             if t is None or number >= len(t.branches):
                 return None
-            now = store.now()
+            now = clock()
             branch = t.branches[number]
             if method == b"CANCEL" and t.is_invite:
                 branch.cancel_at = 0

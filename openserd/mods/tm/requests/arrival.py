@@ -20,6 +20,7 @@ from openserd.mods.tm.replies.proxy import Proxy
 from openserd.mods.tm.surface.hooks import REPLY_OUT, Event
 from openserd.mods.tm.surface.statistics import TmStats
 from openserd.parser import names
+from openserd.shm.table import key_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,7 @@ class Requests:
         """The transaction of `method` that `msg` belongs to."""
         key = request_key(msg, method, self.ruri_matching, self.via1_matching)
         table = self.store.table
-        hash_ = table.hash(key)
+        hash_ = key_hash(key)
         table.stripes.acquire(hash_)
         try:
             slot = table.find(key, hash_)
@@ -279,9 +280,10 @@ class Requests:
         """A new transaction, or the one that has the key already. Raises ResourceError when memory is exhausted."""
         store, table = self.store, self.store.table
         store.check_room()
-        hash_ = table.hash(key)
+        hash_ = key_hash(key)
         slot = table.reserve()
-        now = self.store.now()
+        clock = store.now
+        now = clock()
         t = Transaction(slot, table.generation(slot), hash_, self.new_server(msg), [])
         try:
             if msg.extension is not None or self.is_curious:
