@@ -49,13 +49,14 @@ class Presented:
         self.line = line
         self.realm = realm
         self.expires = NEVER  #: when the nonce expires, once it is known as our own
-        field = credentials.fields.get
-        qop, algorithm = field(b"qop"), field(b"algorithm")
+        fields = credentials.fields
+        qop = fields.get(b"qop")
+        algorithm = fields.get(b"algorithm")
         self.qop = qop.strip().lower() if qop else b""
         self.algorithm: Algorithm | None = MD5
         if algorithm:
             self.algorithm = AS_WRITTEN.get(algorithm) or ALGORITHMS.get(algorithm.strip().lower())
-        self.user = self.username = username = field(b"username", b"")
+        self.user = self.username = username = fields.get(b"username", b"")
         self.user_domain = b""
         if AT in username and len(username) >= MIN_NAME:
             self.user, _, self.user_domain = username.partition(b"@")

@@ -99,13 +99,8 @@ class Authentication:
             return False
         body = msg.body if presented.qop == AUTH_INT else None
         ha2 = calc_ha2(msg.method, given[b"uri"], algorithm, body)
-        field = given.get
-        return is_equal(
-            calc_response(
-                ha1, ha2, given[b"nonce"], field(b"qop", b""), field(b"nc", b""), field(b"cnonce", b""), algorithm
-            ),
-            response,
-        )
+        qop, nc, cnonce = given.get(b"qop", b""), given.get(b"nc", b""), given.get(b"cnonce", b"")
+        return is_equal(calc_response(ha1, ha2, given[b"nonce"], qop, nc, cnonce, algorithm), response)
 
     def post_auth(self, msg: "SipMsg", presented: Presented) -> int:
         """What right credentials come to: AUTHORIZED, or NOT_AUTHORIZED where their nonce is too old or has been

@@ -30,6 +30,9 @@ EXPIRE: Final = 8
 ANY_EVENT: Final = INSERT | UPDATE | DELETE | EXPIRE
 
 HEAD: Final = struct.Struct("<I")
+HEAD_BYTES: Final = HEAD.size
+
+_unpack: Final = Binding.unpack_many
 
 #: Makes an AoR's new bindings from its valid ones and the time; is quick, and raises to leave all as it is.
 Change = Callable[[list[Binding], int], list[Binding]]
@@ -118,7 +121,7 @@ class Location:
             payload = table.payload(slot) if slot else b""
         finally:
             table.stripes.release(hash)
-        return Binding.unpack_many(payload, HEAD.size) if payload else []
+        return _unpack(payload, HEAD_BYTES) if payload else []
 
     def update(self, domain: bytes, aor: bytes, now: int, change: Change) -> list[Binding]:
         """Gives an AoR the bindings that `change` makes of its valid ones, in one step; returns them.
@@ -133,7 +136,7 @@ class Location:
         table.stripes.acquire(hash)
         try:
             slot = table.find(key, hash)
-            stored = Binding.unpack_many(table.payload(slot), HEAD.size) if slot else []
+            stored = _unpack(table.payload(slot), HEAD_BYTES) if slot else []
             valid = []
             for binding in stored:
                 if binding.expires > now or not binding.expires:
@@ -192,7 +195,7 @@ class Location:
             found = self._read(slot)
             if found is not None:
                 name, _, aor = found[0].partition(b"\0")
-                yield name, aor, Binding.unpack_many(found[1], HEAD.size)
+                yield name, aor, _unpack(found[1], HEAD_BYTES)
 
     def contacts(self, cflags: int = 0) -> Iterator[Binding]:
         """Every binding that has all of these branch flags (OpenSER: ul_get_all_ucontacts)."""
