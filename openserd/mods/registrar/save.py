@@ -4,6 +4,7 @@ Everything is read and checked first; then the AoR's bindings are changed in one
 """
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from openserd.core.destinations import format_q
@@ -42,25 +43,20 @@ class Refused(SipError):
         self.headers = headers
 
 
-class Change:
-    """What one REGISTER does to its AoR's bindings: pure, run under the lock of the AoR."""
+def changed(
+    wanted: "list[Binding]", rules: "Rules", max_contacts: int, bindings: "list[Binding]", now: int
+) -> "list[Binding]":
+    """What a REGISTER that wants these bindings makes of its AoR's: pure, run under the lock of the AoR.
 
-    __slots__ = ("max_contacts", "rules", "wanted")
-
-    def __init__(self, wanted: "list[Binding]", rules: "Rules", max_contacts: int) -> None:
-        self.wanted = wanted
-        self.rules = rules
-        self.max_contacts = max_contacts
-
-    def __call__(self, bindings: "list[Binding]", now: int) -> "list[Binding]":
-        """The new bindings. Refused, with the old ones, when CSeq is out of order or they become too many."""
-        changed = [*bindings]
-        for binding in self.wanted:
-            if not self.rules.apply(changed, binding, now):
-                raise Refused("Invalid CSeq number", bindings=bindings)
-        if self.max_contacts and len(bindings) < len(changed) > self.max_contacts:
-            raise Refused("Too many registered contacts", 503, bindings)
-        return changed
+    Refused, with the old ones, when CSeq is out of order or they become too many.
+    """
+    new = [*bindings]
+    for binding in wanted:
+        if not rules.apply(new, binding, now):
+            raise Refused("Invalid CSeq number", bindings=bindings)
+    if max_contacts and len(bindings) < len(new) > max_contacts:
+        raise Refused("Too many registered contacts", 503, bindings)
+    return new
 
 
 class Removal:
@@ -145,7 +141,7 @@ class Saver:
                 420,
                 headers=(b"Unsupported: path\r\n", b"Path: %b\r\n" % path),
             )
-        return wanted, self.location.update(domain, aor, now, Change(wanted, rules, self.max_contacts))
+        return wanted, self.location.update(domain, aor, now, partial(changed, wanted, rules, self.max_contacts))
 
     def error_headers(self, refused: Refused, now: int) -> list[bytes]:
         """The header lines of an error reply: the bindings as they are, the reason, when to try again."""
